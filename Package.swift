@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target of ours: Swift 6 mode, no warnings, no unmarked unsafe code.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A library target; `imports` is the complete list of what it may import.
+func module(_ name: String, imports: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: imports, swiftSettings: strict)
+}
+
+/// A test suite beside the target it tests.
+func tests(_ name: String, imports: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: imports,
+    swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
+}
+
+let package = Package(
+  name: "apus",
+  products: [
+    .executable(name: "apus", targets: ["apus"]),
+    .library(name: "KVM", targets: ["KVM", "KVMLinux", "KVMSoft"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // Layer 0: what Swift cannot call, and bit fields.
+    .target(name: "CLinux"),
+    .systemLibrary(
+      name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+    module("Bits"),
+    // Layer 1
+    module("Host", imports: ["CLinux", "Bits"]),
+    module("X86", imports: ["Bits"]),
+    // Layer 2
+    module("GuestMemory", imports: ["Host", "Bits"]),
+    // Layer 3
+    module("KVM", imports: ["GuestMemory", "X86"]),
+    module("DeviceModel", imports: ["GuestMemory", "Bits"]),
+    // Layer 4
+    module("KVMLinux", imports: ["KVM", "GuestMemory", "X86", "Host", "CLinux"]),
+    module("Engine", imports: ["X86", "GuestMemory", "Host", "Bits", "CLinux"]),
+    module("Chipset", imports: ["DeviceModel", "X86", "Bits"]),
+    module("PCDevices", imports: ["DeviceModel", "Bits"]),
+    module("Boot", imports: ["X86", "GuestMemory", "Bits"]),
+    // Layer 5
+    module(
+      "KVMSoft",
+      imports: ["KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
+    module("HostBackends", imports: ["PCDevices", "DeviceModel", "Host", "CArchive"]),
+    // Layer 6
+    module(
+      "Machine",
+      imports: [
+        "KVM", "DeviceModel", "PCDevices", "HostBackends", "Boot", "GuestMemory", "X86", "Host",
+      ]),
+    // Layer 8
+    .executableTarget(
+      name: "apus",
+      dependencies: [
+        "Machine", "KVMLinux", "KVMSoft", "Engine", "KVM", "Host",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    // Tests
+    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host"]),
+    tests("ChipsetTests", imports: ["Chipset", "DeviceModel", "X86"]),
+    tests("PCDevicesTests", imports: ["PCDevices", "DeviceModel"]),
+    tests("BootTests", imports: ["Boot", "HostBackends", "GuestMemory", "X86"]),
+    tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
+    tests("KVMTests", imports: ["KVM", "KVMLinux", "KVMSoft", "GuestMemory", "X86"]),
+  ]
+)

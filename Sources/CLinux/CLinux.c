@@ -1,0 +1,23 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+long apus_ioctl(int fd, unsigned long request, uintptr_t argument) {
+  int result = ioctl(fd, request, argument);
+  return result < 0 ? -errno : result;
+}
+
+int apus_memfd_create(const char *name, unsigned int flags) {
+  int fd = memfd_create(name, flags | MFD_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+long apus_set_gs_base(uintptr_t base) {
+  return syscall(SYS_arch_prctl, ARCH_SET_GS, base) < 0 ? -errno : 0;
+}

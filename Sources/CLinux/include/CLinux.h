@@ -1,0 +1,19 @@
+// What Swift cannot call by itself: variadic system calls, feature-macro headers, KVM's structs.
+// Every function returns -errno on failure, so that Swift never reads errno.
+#ifndef APUS_CLINUX_H
+#define APUS_CLINUX_H
+
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// ioctl(2) with a pointer-sized argument.
+long apus_ioctl(int fd, unsigned long request, uintptr_t argument);
+
+/// memfd_create(2), close-on-exec.
+int apus_memfd_create(const char *name, unsigned int flags);
+
+/// Points the GS base of this thread at `base` (arch_prctl).
+long apus_set_gs_base(uintptr_t base);
+
+#endif
