@@ -1,0 +1,37 @@
+/// The machine around one processor, as the engine sees it: buses, interrupt controller, clock.
+///
+/// Called on the processor's own thread. Values are little-endian in the low bytes.
+public protocol ProcessorEnvironment: AnyObject {
+  /// Reads 1, 2 or 4 bytes from a port.
+  func readPort(_ port: UInt16, size: Int) -> UInt32
+  func writePort(_ port: UInt16, value: UInt32, size: Int)
+
+  /// Reads 1 to 8 bytes at a guest-physical address that is not RAM.
+  func readMemory(_ address: UInt64, size: Int) -> UInt64
+  func writeMemory(_ address: UInt64, value: UInt64, size: Int)
+
+  /// A model-specific register that the engine does not keep; `nil` raises #GP.
+  func readModelSpecific(_ number: UInt32) -> UInt64?
+  /// Returns whether the register takes the value; `false` raises #GP.
+  func writeModelSpecific(_ number: UInt32, value: UInt64) -> Bool
+
+  /// What CPUID answers.
+  func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult
+
+  /// The task priority in CR8, 0 to 15.
+  var taskPriority: UInt8 { get set }
+
+  /// The vector of the interrupt to take now, acknowledged at its controller; `nil` when none.
+  func acknowledgeInterrupt() -> UInt8?
+}
+
+/// What CPUID leaves in the four registers.
+public struct CPUIDResult: Hashable, Sendable, BitwiseCopyable {
+  public var eax: UInt32
+  public var ebx: UInt32
+  public var ecx: UInt32
+  public var edx: UInt32
+  public init(eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
+    (self.eax, self.ebx, self.ecx, self.edx) = (eax, ebx, ecx, edx)
+  }
+}

@@ -1,0 +1,18 @@
+package import X86
+
+/// An exception to be delivered to the guest in place of the current instruction.
+package struct GuestFault: Error, BitwiseCopyable, Hashable {
+  package var vector: ExceptionVector
+  package var errorCode: UInt32
+  /// The linear address that page faults report in CR2.
+  package var address: UInt64
+
+  package init(_ vector: ExceptionVector, errorCode: UInt32 = 0, address: UInt64 = 0) {
+    self.vector = vector
+    self.errorCode = errorCode
+    self.address = address
+  }
+
+  package static let undefined = GuestFault(.invalidOpcode)
+  package static let protection = GuestFault(.generalProtection)
+}

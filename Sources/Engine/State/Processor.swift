@@ -1,0 +1,54 @@
+package import GuestMemory
+package import Host
+
+/// One virtual processor: its registers, its view of memory, and its translated code.
+///
+/// Made on, and used by, one thread. Everything that changes while the guest runs is behind
+/// pointers fixed for the processor's life, so that emitted code and Swift share it.
+@safe
+package final class Processor {
+  /// Where the GS base points while translated code runs.
+  let state: UnsafeMutablePointer<CPUState>
+  package let memory: GuestMemory
+  package let environment: any ProcessorEnvironment
+  private let storage: Mapping
+
+  package init(
+    memory: GuestMemory, environment: any ProcessorEnvironment
+  ) throws(SystemError) {
+    self.memory = memory
+    self.environment = environment
+    storage = try Mapping(anonymous: 1 << 20)
+    unsafe state = unsafe storage.base.bindMemory(to: CPUState.self, capacity: 1)
+    unsafe state.initialize(to: CPUState())
+  }
+
+  /// The registers, in place.
+  package var cpu: CPUState {
+    @inline(always) _read { unsafe yield state.pointee }
+    @inline(always) _modify { unsafe yield &state.pointee }
+  }
+}
+
+/// How a privileged instruction ended.
+package enum Outcome: BitwiseCopyable {
+  /// Go on with the next instruction, in the same mode.
+  case next
+  /// Go on with the next instruction, but look its block up anew: a mode, a mapping or the
+  /// interrupt flag changed.
+  case nextInNewMode
+  /// The instruction pointer has been set; look the block up anew.
+  case jumped
+  /// Leave the run loop once the instruction pointer is past this instruction.
+  case stop(StopReason)
+}
+
+/// Why the engine returned to its caller.
+package enum StopReason: BitwiseCopyable, Hashable {
+  /// HLT with nothing to wake it yet.
+  case halted
+  /// A triple fault.
+  case shutdown
+  /// Somebody asked through ``CPUState/attention``.
+  case interrupted
+}
