@@ -25,8 +25,8 @@ package final class Processor {
 
   /// The registers, in place.
   package var cpu: CPUState {
-    @inline(always) _read { unsafe yield state.pointee }
-    @inline(always) _modify { unsafe yield &state.pointee }
+    @inline(always) _read { yield unsafe state.pointee }
+    @inline(always) _modify { yield unsafe &state.pointee }
   }
 }
 
