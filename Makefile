@@ -1,0 +1,51 @@
+# Everything a person or a CI job does with this repository. Each target installs the Debian
+# packages it lacks, and says so.
+
+BUILD_PACKAGES := gcc libarchive-dev libc6-dev make pkg-config
+GUEST_PACKAGES := busybox-static
+TEST_PACKAGES := acpica-tools libzydis-dev nasm
+CHECK_PACKAGES := git python3
+BENCH_PACKAGES := qemu-system-x86
+
+APUS := .build/release/apus
+PREFIX := /usr/local
+
+.PHONY: help run build test check bench install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run      build, fetch a kernel if there is none, and boot it'
+	@echo 'make build    leaves $(APUS)'
+	@echo 'make test     unit, conformance and boot tests (about 20 minutes on two cores)'
+	@echo 'make check    formatting, layering, sizes and links (seconds)'
+	@echo 'make bench    this engine against QEMU and the host'
+	@echo 'make install  copies apus to PREFIX/bin (now $(PREFIX))'
+	@echo 'make clean    removes what was built'
+
+run: build
+	@tools/install-packages $(GUEST_PACKAGES)
+	@tools/fetch-kernel
+	@$(APUS) run
+
+build:
+	@tools/install-packages $(BUILD_PACKAGES)
+	swift build -c release
+
+test: build
+	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
+	swift test -c release
+
+check:
+	@tools/install-packages $(CHECK_PACKAGES)
+	tools/check
+
+bench: build
+	@tools/install-packages $(GUEST_PACKAGES) $(BENCH_PACKAGES)
+	@tools/fetch-kernel
+	bench/run
+
+install: build
+	install -D -m 755 $(APUS) $(DESTDIR)$(PREFIX)/bin/apus
+
+clean:
+	rm -rf .build
