@@ -1,0 +1,9 @@
+/// Why a hypervisor did not do what it was asked. Guests never cause one: what they do is an ``Exit``.
+public enum KVMError: Error, Hashable, Sendable {
+  /// A call was refused by the host; `errno` as the system reports it.
+  case refused(call: String, errno: Int32)
+  /// The hypervisor is not there, or lacks what every guest needs; a sentence.
+  case unavailable(String)
+  /// This hypervisor cannot do it, and asking again will not help; a sentence.
+  case unsupported(String)
+}
