@@ -3,6 +3,8 @@
 #ifndef APUS_CLINUX_H
 #define APUS_CLINUX_H
 
+#include "Events.h"
+
 #include <linux/kvm.h>
 #include <stddef.h>
 #include <stdint.h>
