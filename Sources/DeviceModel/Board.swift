@@ -1,0 +1,70 @@
+/// What a guest asks of the machine as a whole.
+public enum PowerRequest: Hashable, Sendable {
+  case reset
+  case powerOff
+  /// ACPI sleep state S3.
+  case suspend
+}
+
+/// Guest memory as the firmware of old reports it, in bytes.
+public struct MemorySize: Hashable, Sendable {
+  /// From address 0 up, below 4 GiB.
+  public var low: UInt64
+  /// From 4 GiB up.
+  public var high: UInt64
+
+  public init(low: UInt64, high: UInt64) { (self.low, self.high) = (low, high) }
+}
+
+/// What a machine offers its devices while it is being put together.
+public struct Board: Sendable {
+  public let ports: Bus
+  public let memory: Bus
+  public let clock: any Clock
+  /// Wakes timed devices.
+  public let timers: TimerQueue
+  public let interrupts: any InterruptLines
+  public let memorySize: MemorySize
+  /// Takes resets and power-offs; may be called with a device's lock held, so it only notes them.
+  public let power: @Sendable (PowerRequest) -> Void
+
+  /// Where devices' output goes, by the device's name (`com1`); set before devices are attached.
+  public var outputs: [String: any ByteSink] = [:]
+  /// Devices that take bytes from the host, by name; filled by the devices.
+  public var inputs: [String: any ByteReceiver] = [:]
+  /// Presses the power button; set by the power-management device.
+  public var pressPowerButton: @Sendable () -> Void = {}
+  /// Puts each device back into its state after power-on; filled by the devices.
+  public var resets: [@Sendable () -> Void] = []
+
+  public init(
+    buses: (ports: Bus, memory: Bus), clock: any Clock, timers: TimerQueue,
+    interrupts: any InterruptLines, host: Host
+  ) {
+    (ports, memory) = buses
+    self.clock = clock
+    self.timers = timers
+    self.interrupts = interrupts
+    (memorySize, power) = (host.memorySize, host.power)
+  }
+
+  /// What the machine around the board is like.
+  public struct Host: Sendable {
+    public var memorySize: MemorySize
+    public var power: @Sendable (PowerRequest) -> Void
+
+    public init(memorySize: MemorySize, power: @escaping @Sendable (PowerRequest) -> Void) {
+      (self.memorySize, self.power) = (memorySize, power)
+    }
+  }
+}
+
+/// A kind of device that people can ask for by name, on the command line or in a configuration.
+public protocol DeviceKind: SendableMetatype {
+  /// The name people write.
+  static var name: String { get }
+  /// What people can choose; decoded from the configuration.
+  associatedtype Options: Codable & Sendable
+  /// Builds a device and attaches it to the board.
+  static func attach(_ options: Options, to board: inout Board) throws(AttachError)
+}
