@@ -1,0 +1,99 @@
+import ArgumentParser
+import FoundationEssentials
+import Host
+import KVM
+import KVMLinux
+import KVMSoft
+
+/// Says what this host offers for running virtual machines, by trying it.
+struct Probe: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say what this host offers for running virtual machines, and why.")
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let report = ProbeReport(HostProbe(isComplete: true))
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+    } else {
+      print(report.text)
+    }
+  }
+}
+
+/// The probe's findings as `--json` prints them.
+struct ProbeReport: Encodable {
+  struct Kernel: Encodable {
+    /// `usable`, or the first sentence of what is wrong.
+    let isUsable: Bool
+    let canRunStockKernel: Bool
+    let reason: String?
+    let cure: String?
+    let checks: [Check]
+  }
+
+  struct Check: Encodable {
+    let name: String
+    let title: String
+    let passed: Bool
+    let reason: String?
+    let neededByLinux: Bool
+  }
+
+  struct Software: Encodable {
+    let processor: String
+    let timeStampKilohertz: UInt64
+    /// Features of the guest's processor, as Linux spells them.
+    let features: [String]
+  }
+
+  let kernel: Kernel
+  let software: Software
+  /// What `--accel auto` takes: `kvm` or `soft`.
+  let choice: String
+  let why: String
+
+  init(_ probe: HostProbe) {
+    kernel = Kernel(
+      isUsable: probe.device == .usable, canRunStockKernel: probe.canRunStockKernel,
+      reason: probe.reason, cure: probe.cure, checks: probe.checks.map(Check.init))
+    software = Software(
+      processor: HostProcessor.name, timeStampKilohertz: HostProcessor.timeStampKilohertz,
+      features: GuestFeatures.offered.names)
+    choice = probe.canRunStockKernel ? KernelHypervisor.name : SoftHypervisor.name
+    why = probe.reason ?? "Every tiny guest that a Linux kernel resembles ran on /dev/kvm."
+  }
+}
+
+extension ProbeReport.Check {
+  init(_ check: HostProbe.Check) {
+    name = check.guest.name
+    title = check.guest.title
+    passed = check.verdict.isPassed
+    reason = if case .failed(let reason) = check.verdict { reason } else { nil }
+    neededByLinux = check.guest.isNeededByLinux
+  }
+}
+
+extension ProbeReport {
+  /// The findings for people.
+  var text: String {
+    var lines = ["/dev/kvm"]
+    if !kernel.isUsable, let reason = kernel.reason { lines.append("  no   \(reason)") }
+    for check in kernel.checks {
+      lines.append("  \(check.passed ? "yes" : "no ")  \(check.title)")
+      if let reason = check.reason { lines.append("       \(reason)") }
+    }
+    if let cure = kernel.cure { lines.append("  cure \(cure)") }
+    lines += [
+      "software engine", "  yes  on \(software.processor)",
+      "       guests see: " + software.features.joined(separator: " "),
+      "--accel auto: \(choice)", "  \(why)",
+    ]
+    return lines.joined(separator: "\n")
+  }
+}
