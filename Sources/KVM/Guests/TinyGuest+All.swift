@@ -53,7 +53,7 @@ extension TinyGuest {
     ],
     output: [0x56])
 
-  /// Sets the first 8259 up for vector 8, and waits for line 0.
+  /// Sets the first 8259 up for vector 8, asks for line 0, and waits.
   static let interrupt = TinyGuest(
     "interrupt", "an interrupt through the interrupt controller", .real,
     code: [
@@ -62,6 +62,7 @@ extension TinyGuest {
       0xb0, 0x04, 0xe6, 0x21,  // mov al, 4; out 0x21, al
       0xb0, 0x01, 0xe6, 0x21,  // mov al, 1; out 0x21, al
       0xb0, 0xfe, 0xe6, 0x21,  // mov al, 0xfe; out 0x21, al
+      0xe6, 0x12,  // out 0x12, al
       0xfb,  // sti
       0xf4,  // again: hlt
       0xeb, 0xfd,  // jmp again

@@ -10,8 +10,7 @@ extension TinyGuest {
       try cpu.setSpecialRegisters(makeSpecialRegisters(from: cpu.specialRegisters()))
       try cpu.setModelSpecificRegisters(makeModelSpecificRegisters())
       try cpu.setRegisters(makeRegisters())
-      if usesInterrupts { machine.setInterrupt(0, active: true) }
-      let board = TinyBoard(doorbell: cpu.doorbell)
+      let board = TinyBoard(doorbell: cpu.doorbell) { machine.setInterrupt(0, active: true) }
       let stop = try run(cpu, board: board, isExpired: isExpired)
       return judge(board, stop, at: (try? cpu.registers())?.rip)
     } catch KVMError.refused(let call, let errno) {
@@ -61,7 +60,12 @@ private final class TinyBoard: ExitHandler {
   /// More than any guest reports; what comes after is dropped.
   private static let outputLimit = 64
 
-  init(doorbell: any Doorbell) { self.doorbell = doorbell }
+  private let raiseInterrupt: () -> Void
+
+  init(doorbell: any Doorbell, raiseInterrupt: @escaping () -> Void) {
+    self.doorbell = doorbell
+    self.raiseInterrupt = raiseInterrupt
+  }
 
   func readPort(_ port: UInt16, size: Int) -> UInt32 { .max }
 
@@ -69,6 +73,7 @@ private final class TinyBoard: ExitHandler {
     if port == 0x10, output.count < Self.outputLimit {
       output.append(UInt8(truncatingIfNeeded: value))
     }
+    if port == 0x12 { raiseInterrupt() }
     if port == 0x11 {
       isDone = true
       doorbell.ring()

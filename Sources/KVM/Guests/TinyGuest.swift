@@ -1,7 +1,8 @@
 /// A guest of a few instructions that shows whether a hypervisor can do one thing.
 ///
 /// Its RAM is 2 MiB, its code begins at 0x1000 and its stack below 0x9000. It reports bytes on port
-/// 0x10, and ends with HLT or a write to port 0x11.
+/// 0x10, asks for an interrupt on port 0x12, and ends with HLT or a write
+/// to port 0x11.
 public struct TinyGuest: Sendable {
   /// A word for machines, unique among ``all``.
   public let name: String
@@ -15,7 +16,7 @@ public struct TinyGuest: Sendable {
   public let output: [UInt8]
   /// Whether an unmodified 64-bit Linux kernel depends on it.
   public let isNeededByLinux: Bool
-  /// Whether the machine has an interrupt controller, whose line 0 is raised at the start.
+  /// Whether the machine has an interrupt controller; its line 0 is raised on request.
   let usesInterrupts: Bool
 
   init(
