@@ -1,0 +1,110 @@
+public import Boot
+public import DeviceModel
+public import GuestMemory
+import Host
+public import KVM
+import PCDevices
+
+/// What connects a machine with the world around it.
+public struct MachineConnections: Sendable {
+  /// Where devices' output goes, by the device's name (`com1`).
+  public var outputs: [String: any ByteSink] = [:]
+  /// Called on a processor's thread after each port write, with no lock held: may wait for a slow
+  /// reader of the output.
+  public var afterWrite: @Sendable () -> Void = {}
+  /// Called once, on any thread, when the run has ended; it only wakes someone.
+  public var onEnd: @Sendable () -> Void = {}
+
+  public init() {}
+}
+
+/// A machine with its devices and processors, from the first instruction to the end of the run.
+///
+/// Any thread may use it. Each processor has a thread of its own, and so have the timed devices.
+public final class RunningMachine<Backend: Hypervisor>: Sendable {
+  private let machine: Backend.Machine
+  private let board: Board
+  private let timers: DeviceTimers
+  private let start: ProcessorStart
+  private let control: RunControl
+  private let afterWrite: @Sendable () -> Void
+  private let threads = Monitor<[HostThread]>([])
+
+  /// Builds the machine around `memory`, in which everything lies that `initial` starts.
+  public init(
+    _ configuration: MachineConfiguration, on backend: Backend, memory: GuestMemory,
+    initial: InitialProcessorState, connections: MachineConnections
+  ) throws(MachineError) {
+    do throws(KVMError) {
+      machine = try backend.makeMachine(memory: memory)
+      try machine.makeInterruptController()
+      try machine.makeTimer()
+      start = ProcessorStart(
+        initial: initial, features: try backend.supportedCPUID(), count: configuration.processors)
+    } catch {
+      throw .hypervisor(error)
+    }
+    let control = RunControl(onEnd: connections.onEnd)
+    timers = DeviceTimers(clock: SystemClock())
+    do throws(AttachError) {
+      board = try Board.platform(
+        timers: timers, interrupts: MachineInterrupts(machine), memory: memory,
+        outputs: connections.outputs
+      ) { request in control.finish(RunEnd(request)) }
+    } catch {
+      throw .devices(error)
+    }
+    (self.control, afterWrite) = (control, connections.afterWrite)
+  }
+
+  /// The device that takes input under this name (`com1`), if there is one.
+  public func input(_ name: String) -> (any ByteReceiver)? { board.inputs[name] }
+
+  /// Starts the processors.
+  public func run() throws(MachineError) {
+    do throws(SystemError) {
+      try keep(timers.start())
+      for id in 0..<UInt32(start.count) {
+        try keep(HostThread(named: "cpu \(id)") { self.runProcessor(id) })
+      }
+    } catch {
+      stop()
+      throw .host(error)
+    }
+  }
+
+  /// Ends the run, if it has not ended by itself.
+  public func stop() { control.finish(.stopped) }
+
+  /// How the run ended; `nil` while it goes on.
+  public var end: RunEnd? { control.end }
+
+  /// Presses the power button.
+  public func pressPowerButton() { board.pressPowerButton() }
+
+  /// Waits for the end of the run and of its threads. Once only.
+  public func wait() -> RunEnd {
+    let end = control.wait(until: nil) ?? .stopped
+    timers.stop()
+    for thread in threads.withLock({ $0 }) { thread.join() }
+    return end
+  }
+
+  private func keep(_ thread: HostThread) { threads.withLock { $0.append(thread) } }
+
+  /// A processor's thread.
+  private func runProcessor(_ id: UInt32) {
+    let buses = MachineBuses(ports: board.ports, memory: board.memory, afterWrite: afterWrite)
+    do throws(KVMError) {
+      let cpu = try machine.makeCPU(id: id)
+      try start.prepare(cpu, id: id)
+      control.add(cpu.doorbell)
+      while control.end == nil {
+        let stop = try cpu.run(handler: buses)
+        if let end = try RunEnd(stop, of: cpu, id: id) { control.finish(end) }
+      }
+    } catch {
+      control.finish(.failed(error))
+    }
+  }
+}
