@@ -59,6 +59,9 @@ package struct CPUState: BitwiseCopyable {
   /// Set by HLT until an interrupt arrives.
   package var halted: UInt8 = 0
 
+  /// The four page-directory pointers that PAE paging without long mode keeps since CR3's load.
+  package var pageDirectoryPointers: InlineArray<4, UInt64> = .init(repeating: 0)
+
   package init() {}
 }
 

@@ -11,6 +11,9 @@ package final class Processor {
   let state: UnsafeMutablePointer<CPUState>
   package let memory: GuestMemory
   package let environment: any ProcessorEnvironment
+  /// x87, SSE and AVX state while Swift runs: a 64-byte aligned XSAVE image in the standard
+  /// format, 4096 bytes, whose XSTATE_BV says which parts are not in their initial state.
+  package let extendedArea: UnsafeMutableRawPointer
   private let storage: Mapping
 
   package init(
@@ -21,6 +24,8 @@ package final class Processor {
     storage = try Mapping(anonymous: 1 << 20)
     unsafe state = unsafe storage.base.bindMemory(to: CPUState.self, capacity: 1)
     unsafe state.initialize(to: CPUState())
+    unsafe extendedArea = unsafe storage.base + 0x10000
+    initializeExtendedArea()
   }
 
   /// The registers, in place.
