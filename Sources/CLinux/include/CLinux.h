@@ -20,7 +20,4 @@ int apus_memfd_create(const char *name, unsigned int flags);
 /// Points the GS base of this thread at `base` (arch_prctl).
 long apus_set_gs_base(uintptr_t base);
 
-/// The host's time-stamp counter.
-static inline uint64_t apus_read_time_stamp(void) { return __builtin_ia32_rdtsc(); }
-
 #endif
