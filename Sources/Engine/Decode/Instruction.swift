@@ -36,6 +36,19 @@ package enum CodeSize: UInt8, BitwiseCopyable, CaseIterable {
   case bits16, bits32, bits64
 }
 
+/// The part of the processor that an instruction needs; the guest may have switched it off
+/// (CR0.EM and CR0.TS, CR4.OSFXSR, CR4.OSXSAVE with XCR0).
+package enum ExecutionUnit: UInt8, BitwiseCopyable { case integer, x87, mmx, sse, avx }
+
+/// What became of an attempt to decode.
+package enum DecodeResult: UInt8, BitwiseCopyable {
+  case decoded
+  /// The bytes at hand end within the instruction.
+  case needsMoreBytes
+  /// More than fifteen bytes: #GP(0).
+  case tooLong
+}
+
 /// One guest instruction, decoded: everything the translator must know to emit it again.
 package struct Instruction: BitwiseCopyable {
   package static let noRegister: UInt8 = 0xff
@@ -44,6 +57,8 @@ package struct Instruction: BitwiseCopyable {
   /// Index of the row in the opcode tables (name, operand forms).
   package var row: UInt16 = 0
   package var operation: Operation = .undefined
+  /// Whose availability to check: #NM and #UD of x87, MMX, SSE and AVX instructions.
+  package var unit: ExecutionUnit = .integer
   package var map: OpcodeMap = .oneByte
   package var opcode: UInt8 = 0
   /// In bytes, prefixes included, 1 to 15.
