@@ -75,6 +75,12 @@ let package = Package(
     tests("PCDevicesTests", imports: ["PCDevices", "DeviceModel"]),
     tests("BootTests", imports: ["Boot", "HostBackends", "GuestMemory", "X86"]),
     tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
+    tests(
+      "MachineTests",
+      imports: [
+        "Machine", "KVM", "Boot", "DeviceModel", "HostBackends", "PCDevices", "GuestMemory", "Host",
+        "X86",
+      ]),
     tests("KVMTests", imports: ["KVM", "KVMLinux", "KVMSoft", "GuestMemory", "X86"]),
   ]
 )
