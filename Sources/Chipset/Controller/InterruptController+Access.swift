@@ -51,18 +51,16 @@ extension InterruptController {
   }
 
   private func readPIC(_ port: UInt16) -> UInt8 {
-    guard let port = PICPair.Port(rawValue: port) else { return 0xff }
-    return state.withLock { state in
+    state.withLock { state in
       // A poll acknowledges, so that the output may change even here.
       defer { state.picChanged() }
-      return state.pics.read(port)
+      return state.pics.read(port: port)
     }
   }
 
   private func writePIC(_ value: UInt8, to port: UInt16) {
-    guard let port = PICPair.Port(rawValue: port) else { return }
     state.withLock { state in
-      state.pics.write(value, to: port)
+      state.pics.write(value, toPort: port)
       state.picChanged()
     }
   }

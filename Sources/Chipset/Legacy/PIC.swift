@@ -5,7 +5,8 @@ struct PIC: Sendable {
   /// Requests, those in service, and those masked: a bit for each input.
   var request: UInt8 = 0
   private(set) var inService: UInt8 = 0
-  private(set) var mask: UInt8 = 0
+  /// As firmware leaves it, so that nothing comes before the guest has set vectors.
+  private(set) var mask: UInt8 = 0xff
   /// Levels of the inputs.
   private(set) var lines: UInt8 = 0
   /// Edge/level control register: ones are level-triggered.

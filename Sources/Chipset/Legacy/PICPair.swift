@@ -44,7 +44,7 @@ public struct PICPair: Sendable {
   private mutating func cascade() { first.setLine(2, to: second.pending != nil) }
 
   /// The ports of both and of their edge/level registers.
-  enum Port: UInt16 {
+  private enum Port: UInt16 {
     case firstCommand = 0x20
     case firstData = 0x21
     case secondCommand = 0xa0
@@ -53,7 +53,16 @@ public struct PICPair: Sendable {
     case secondLevels = 0x4d1
   }
 
-  mutating func read(_ port: Port) -> UInt8 {
+  /// Reads one of the pair's ports, 0xff for any other.
+  package mutating func read(port: UInt16) -> UInt8 {
+    Port(rawValue: port).map { read($0) } ?? 0xff
+  }
+
+  package mutating func write(_ value: UInt8, toPort port: UInt16) {
+    if let port = Port(rawValue: port) { write(value, to: port) }
+  }
+
+  private mutating func read(_ port: Port) -> UInt8 {
     defer { cascade() }
     return switch port {
     case .firstCommand: first.read(isData: false)
@@ -65,7 +74,7 @@ public struct PICPair: Sendable {
     }
   }
 
-  mutating func write(_ value: UInt8, to port: Port) {
+  private mutating func write(_ value: UInt8, to port: Port) {
     switch port {
     case .firstCommand: first.write(value, isData: false)
     case .firstData: first.write(value, isData: true)

@@ -32,7 +32,8 @@ struct PITChannel: Sendable {
   private func elapsed(at now: UInt64) -> UInt64? {
     if let frozen { return frozen }
     guard let start else { return nil }
-    return now > start ? Self.ticks(now - start) : 0
+    // Another thread may have seen a moment before the start.
+    return Self.ticks(UInt64(max(0, Int64(bitPattern: now &- start))))
   }
 
   static func ticks(_ nanoseconds: UInt64) -> UInt64 {
@@ -90,7 +91,7 @@ struct PITChannel: Sendable {
       guard ticks <= reload else { return nil }
       rise = reload + 1
     }
-    return start + scaled(rise, by: 1_000_000_000, over: Self.frequency)
+    return start &+ scaled(rise, by: 1_000_000_000, over: Self.frequency)
   }
 
   /// Drives the gate; channels 0 and 1 have theirs tied high.
@@ -104,7 +105,7 @@ struct PITChannel: Sendable {
       frozen = level ? nil : elapsed(at: now)
     default:
       if level, let frozen {
-        start = now - min(now, scaled(frozen, by: 1_000_000_000, over: Self.frequency))
+        start = now &- scaled(frozen, by: 1_000_000_000, over: Self.frequency)
         self.frozen = nil
       } else if !level {
         frozen = elapsed(at: now)

@@ -2,7 +2,7 @@ import DeviceModel
 
 /// The part of a local APIC's timer that is not in its registers. Times are nanoseconds.
 struct APICTimer: Sendable {
-  /// When the count began, in one-shot and periodic mode.
+  /// When the count began, in one-shot and periodic mode; wraps below zero.
   var start: UInt64 = 0
   /// When the timer fires next.
   var deadline: UInt64?
@@ -11,6 +11,11 @@ struct APICTimer: Sendable {
 
   /// A guest that asks for more than 20,000 interrupts a second gets that many.
   static let shortestPeriod: UInt64 = 50_000
+
+  /// Time since the count began; none for a moment that another thread saw before that.
+  func elapsed(at now: UInt64) -> UInt64 {
+    UInt64(max(0, Int64(bitPattern: now &- start)))
+  }
 
   enum Mode: UInt32 {
     case oneShot = 0
@@ -40,8 +45,8 @@ extension LocalAPIC {
     switch timerMode {
     case .periodic where period != 0:
       // Periods that went by unseen are lost, as when an edge meets a request still pending.
-      timer.start = now - (now - timer.start) % period
-      timer.deadline = max(timer.start + period, now + APICTimer.shortestPeriod)
+      timer.start = now &- timer.elapsed(at: now) % period
+      timer.deadline = max(timer.start &+ period, now + APICTimer.shortestPeriod)
     default:
       timer.deadline = nil
       timer.timestamp = 0
@@ -51,7 +56,7 @@ extension LocalAPIC {
 
   func currentCount(now: UInt64) -> UInt32 {
     guard timer.deadline != nil, period != 0 else { return 0 }
-    let elapsed = now > timer.start ? now - timer.start : 0
+    let elapsed = timer.elapsed(at: now)
     switch timerMode {
     case .oneShot where elapsed < period:
       return UInt32(truncatingIfNeeded: (period - elapsed - 1) >> divideShift + 1)
@@ -74,8 +79,8 @@ extension LocalAPIC {
       return
     }
     let rest = min(UInt64(remaining) << divideShift, period)
-    // In the past by what has been counted already, but never before time zero.
-    timer.start = (now + rest) >= period ? now + rest - period : 0
+    // In the past by what has been counted already.
+    timer.start = now &+ rest &- period
     timer.deadline = now + rest
   }
 

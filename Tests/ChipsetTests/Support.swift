@@ -1,0 +1,104 @@
+import Chipset
+import DeviceModel
+import Synchronization
+
+/// Collects the events an interrupt controller delivers.
+final class Recorder: Sendable {
+  struct Entry: Equatable {
+    var processor: Int
+    var event: ProcessorEvent
+  }
+  private let entries = Mutex<[Entry]>([])
+
+  func note(_ processor: Int, _ event: ProcessorEvent) {
+    entries.withLock { $0.append(Entry(processor: processor, event: event)) }
+  }
+
+  /// What came since the last call.
+  func take() -> [Entry] {
+    entries.withLock { entries in
+      defer { entries = [] }
+      return entries
+    }
+  }
+}
+
+/// A controller with its buses, a clock moved by hand, and everything it delivers.
+final class Bench: Sendable {
+  let clock = ManualClock(now: 1_000_000)
+  let timers = TimerQueue(wake: {})
+  let ports = Bus()
+  let memory = Bus()
+  let recorder = Recorder()
+  let controller: InterruptController
+
+  init(processors: Int = 1) throws {
+    let recorder = recorder
+    controller = InterruptController(
+      processors: processors, clock: clock, timers: timers,
+      deliver: { recorder.note($0, $1) })
+    try controller.attach(ports: ports, memory: memory)
+  }
+
+  /// Lets time pass, firing every timer at its deadline.
+  func pass(_ nanoseconds: UInt64) {
+    let end = clock.now + nanoseconds
+    while let deadline = timers.deadline, deadline <= end {
+      if deadline > clock.now { clock.advance(by: deadline - clock.now) }
+      timers.advance(to: clock.now)
+    }
+    clock.advance(by: end - clock.now)
+  }
+
+  func out(_ value: UInt64, _ port: UInt64) { ports.write(value, to: port, width: .byte) }
+  func `in`(_ port: UInt64) -> UInt64 { ports.read(port, width: .byte) }
+
+  func setAPIC(_ offset: UInt64, _ value: UInt64, processor: Int = 0) {
+    controller.writeLocal(value, to: offset, width: .double, processor: processor)
+  }
+  func apic(_ offset: UInt64, processor: Int = 0) -> UInt64 {
+    controller.readLocal(offset, width: .double, processor: processor)
+  }
+
+  func setIOAPIC(_ index: UInt64, _ value: UInt64) {
+    memory.write(index, to: 0xfec0_0000, width: .double)
+    memory.write(value, to: 0xfec0_0010, width: .double)
+  }
+  func ioapic(_ index: UInt64) -> UInt64 {
+    memory.write(index, to: 0xfec0_0000, width: .double)
+    return memory.read(0xfec0_0010, width: .double)
+  }
+
+  func setMSR(_ number: UInt32, _ value: UInt64, timestamp: UInt64 = 0, processor: Int = 0) -> Bool
+  {
+    controller.writeModelSpecific(
+      number, value: value, processor: processor,
+      timestamp: { (counter: timestamp, kilohertz: 2_000_000) })
+  }
+  func msr(_ number: UInt32, processor: Int = 0) -> UInt64? {
+    controller.readModelSpecific(number, processor: processor)
+  }
+
+  /// Initialises the 8259s as Linux does: vectors 0x30 and 0x38, all unmasked.
+  func startPIC() {
+    for (port, value) in [
+      (0x20, 0x11), (0x21, 0x30), (0x21, 0x04), (0x21, 0x01),
+      (0xa0, 0x11), (0xa1, 0x38), (0xa1, 0x02), (0xa1, 0x01),
+    ] as [(UInt64, UInt64)] {
+      out(value, port)
+    }
+  }
+}
+
+/// A small generator of random numbers with a seed (xorshift64*).
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed | 1 }
+
+  mutating func next() -> UInt64 {
+    state ^= state >> 12
+    state ^= state << 25
+    state ^= state >> 27
+    return state &* 0x2545_f491_4f6c_dd1d
+  }
+}

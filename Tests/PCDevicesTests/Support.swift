@@ -1,0 +1,90 @@
+import DeviceModel
+import Synchronization
+
+/// A line that remembers its level and counts its edges.
+final class FakeLine: InterruptLine {
+  private let state = Mutex((level: false, rises: 0))
+  var isAsserted: Bool { state.withLock { $0.level } }
+  var rises: Int { state.withLock { $0.rises } }
+
+  func set(_ isAsserted: Bool) {
+    state.withLock { state in
+      if isAsserted, !state.level { state.rises += 1 }
+      state.level = isAsserted
+    }
+  }
+}
+
+/// A sink that keeps what was written.
+final class FakeSink: ByteSink {
+  private let bytes = Mutex<[UInt8]>([])
+  var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+
+  func write(_ new: Span<UInt8>) {
+    for index in new.indices {
+      let byte = new[index]
+      bytes.withLock { $0.append(byte) }
+    }
+  }
+}
+
+/// A small generator of random numbers with a seed (xorshift64*).
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed | 1 }
+
+  mutating func next() -> UInt64 {
+    state ^= state >> 12
+    state ^= state << 25
+    state ^= state >> 27
+    return state &* 0x2545_f491_4f6c_dd1d
+  }
+}
+
+/// Reads and writes a device at random; returns how many of the reads gave something.
+func fuzz(
+  _ device: inout some BusDevice, size: UInt64, seed: UInt64, accesses: Int = 100_000,
+  between: (inout SeededGenerator) -> Void = { _ in }
+) -> Int {
+  var random = SeededGenerator(seed: seed)
+  var answers = 0
+  for _ in 0..<accesses {
+    let width = AccessWidth.allCases.randomElement(using: &random) ?? .byte
+    // Offsets beyond the device come from accesses that run over its end.
+    let offset = random.next() % (size + 2)
+    if random.next() & 1 == 0 {
+      device.write(random.next(), to: offset, width: width)
+    } else if device.read(offset, width: width) & width.mask != 0 {
+      answers += 1
+    }
+    between(&random)
+  }
+  return answers
+}
+
+/// Counts the machine's resets and power-offs.
+final class PowerRecorder: Sendable {
+  private let requests = Mutex<[PowerRequest]>([])
+  func note(_ request: PowerRequest) { requests.withLock { $0.append(request) } }
+  func take() -> [PowerRequest] {
+    requests.withLock { requests in
+      defer { requests = [] }
+      return requests
+    }
+  }
+}
+
+/// Hands out lines and remembers them by number.
+final class FakeLines: InterruptLines {
+  private let lines = Mutex<[Int: FakeLine]>([:])
+
+  func line(_ number: Int) -> any InterruptLine { fake(number) }
+
+  func fake(_ number: Int) -> FakeLine {
+    lines.withLock { lines in
+      let line = lines[number] ?? FakeLine()
+      lines[number] = line
+      return line
+    }
+  }
+}
