@@ -20,4 +20,9 @@ int apus_memfd_create(const char *name, unsigned int flags);
 /// Points the GS base of this thread at `base` (arch_prctl).
 long apus_set_gs_base(uintptr_t base);
 
+/// Has SIGSEGV, SIGBUS, SIGFPE and SIGILL raised by code in [start, end) go on at `thunk`, with
+/// R11 = the faulting address and RCX = signal | si_code << 8. Other faults go to whoever had
+/// installed a handler before. At most 64 ranges; returns -ENOSPC beyond.
+int apus_guard_code(uintptr_t start, uintptr_t end, uintptr_t thunk);
+
 #endif

@@ -229,7 +229,4 @@ extension Processor {
       writeDevice(address, UInt64(unsafe buffer[index]), 1)
     }
   }
-
-  /// Tells the translator that guest memory changed, which it may have translated.
-  func noteCodeWrite(physical: UInt64, count: Int) {}
 }

@@ -23,6 +23,18 @@ public protocol ProcessorEnvironment: AnyObject {
 
   /// The vector of the interrupt to take now, acknowledged at its controller; `nil` when none.
   func acknowledgeInterrupt() -> UInt8?
+
+  /// Whether the engine shall return to its caller at the next block boundary; asked when the
+  /// processor's attention is called.
+  var wantsToStop: Bool { get }
+
+  /// Takes a pending non-maskable interrupt, unless these are blocked.
+  func takeNonMaskable(isBlocked: Bool) -> Bool
+}
+
+extension ProcessorEnvironment {
+  public var wantsToStop: Bool { false }
+  public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
 }
 
 /// What CPUID leaves in the four registers.

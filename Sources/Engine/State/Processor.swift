@@ -1,5 +1,6 @@
 package import GuestMemory
 package import Host
+import Synchronization
 
 /// One virtual processor: its registers, its view of memory, and its translated code.
 ///
@@ -9,23 +10,41 @@ package import Host
 package final class Processor {
   /// Where the GS base points while translated code runs.
   let state: UnsafeMutablePointer<CPUState>
+  let runState: UnsafeMutablePointer<RunState>
   package let memory: GuestMemory
   package let environment: any ProcessorEnvironment
+  /// What of the instruction set the guest is offered.
+  package let features: FeatureSet
   /// x87, SSE and AVX state while Swift runs: a 64-byte aligned XSAVE image in the standard
   /// format, 4096 bytes, whose XSTATE_BV says which parts are not in their initial state.
   package let extendedArea: UnsafeMutableRawPointer
+  let translation: Translation
+  let softTLB: SoftTLB
+  let jumpCache: JumpCache
+  let fetchTLB: FetchTLB
   private let storage: Mapping
 
   package init(
-    memory: GuestMemory, environment: any ProcessorEnvironment
+    memory: GuestMemory, environment: any ProcessorEnvironment, features: FeatureSet
   ) throws(SystemError) {
     self.memory = memory
     self.environment = environment
-    storage = try Mapping(anonymous: 1 << 20)
-    unsafe state = unsafe storage.base.bindMemory(to: CPUState.self, capacity: 1)
+    self.features = features
+    storage = try Mapping(anonymous: StateLayout.size)
+    let base = unsafe storage.base
+    unsafe state = base.bindMemory(to: CPUState.self, capacity: 1)
     unsafe state.initialize(to: CPUState())
-    unsafe extendedArea = unsafe storage.base + 0x10000
+    unsafe runState = (base + StateLayout.runState).bindMemory(to: RunState.self, capacity: 1)
+    unsafe runState.initialize(to: RunState())
+    unsafe extendedArea = base + StateLayout.extendedArea
+    translation = try Translation(memory: memory)
+    unsafe softTLB = SoftTLB(base: base)
+    let find = translation.store.cache.run(at: translation.thunks.findByJump)
+    unsafe jumpCache = JumpCache(base: base, find: find)
+    unsafe fetchTLB = FetchTLB(memory: base + StateLayout.fetchTLB)
     initializeExtendedArea()
+    unsafe runState.pointee.processor = UInt64(
+      UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
   }
 
   /// The registers, in place.
@@ -33,6 +52,38 @@ package final class Processor {
     @inline(always) _read { yield unsafe state.pointee }
     @inline(always) _modify { yield unsafe &state.pointee }
   }
+
+  /// The engine's own words, in place.
+  var run: RunState {
+    @inline(always) _read { yield unsafe runState.pointee }
+    @inline(always) _modify { yield unsafe &runState.pointee }
+  }
+
+  /// What other threads ask for attention with; valid as long as the processor.
+  package var doorbell: AttentionFlag {
+    let field =
+      unsafe UnsafeMutableRawPointer(state)
+      + Int(StateLayout.field(\CPUState.attention))
+    return unsafe AttentionFlag(flag: field.assumingMemoryBound(to: Atomic<UInt32>.self))
+  }
+}
+
+/// Makes a processor stop to look for interrupts and requests, from any thread.
+@safe
+package struct AttentionFlag: @unchecked Sendable {
+  // The word is in the processor's state block and only ever accessed atomically from outside.
+  private let flag: UnsafeMutablePointer<Atomic<UInt32>>
+
+  init(flag: UnsafeMutablePointer<Atomic<UInt32>>) { unsafe self.flag = unsafe flag }
+
+  package func ring() { unsafe flag.pointee.store(1, ordering: .releasing) }
+
+  /// Clears the request; returns whether there was one.
+  package func answer() -> Bool {
+    unsafe flag.pointee.exchange(0, ordering: .acquiring) != 0
+  }
+
+  package var isRung: Bool { unsafe flag.pointee.load(ordering: .relaxed) != 0 }
 }
 
 /// How a privileged instruction ended.
@@ -49,7 +100,7 @@ package enum Outcome: BitwiseCopyable {
 }
 
 /// Why the engine returned to its caller.
-package enum StopReason: BitwiseCopyable, Hashable {
+package enum StopReason: UInt8, BitwiseCopyable, Hashable {
   /// HLT with nothing to wake it yet.
   case halted
   /// A triple fault.

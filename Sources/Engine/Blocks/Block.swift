@@ -1,0 +1,65 @@
+/// What of the processor's mode a translation depends on.
+struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
+  var rawValue: UInt32
+  init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  // Bits 0 and 1: CodeSize. Bits 2 and 3: MemoryView.
+  static let userPrivilege = BlockMode(rawValue: 1 << 4)
+  /// ES, CS, SS and DS have base 0 (always so in 64-bit code).
+  static let flat = BlockMode(rawValue: 1 << 5)
+  /// CR0.TS or CR0.EM: x87 and vector instructions raise #NM.
+  static let floatingTrap = BlockMode(rawValue: 1 << 6)
+  /// CR4.OSFXSR is clear: SSE raises #UD.
+  static let noSSE = BlockMode(rawValue: 1 << 7)
+  /// XCR0 does not enable AVX: VEX raises #UD.
+  static let noAVX = BlockMode(rawValue: 1 << 8)
+  /// One instruction only: single step, or the instruction after STI.
+  static let single = BlockMode(rawValue: 1 << 9)
+
+  init(codeSize: CodeSize, view: MemoryView) {
+    rawValue = UInt32(codeSize.rawValue) | UInt32(view.rawValue) << 2
+  }
+
+  var codeSize: CodeSize { CodeSize(rawValue: UInt8(rawValue & 3)) ?? .bits64 }
+  var view: MemoryView { MemoryView(rawValue: UInt8(rawValue >> 2 & 3)) ?? .supervisor }
+}
+
+/// One translated block: instructions of one guest page, entered at the first.
+struct Block: BitwiseCopyable {
+  /// Guest-physical address of the first instruction.
+  var physical: UInt64
+  var mode: BlockMode
+  /// Guest bytes covered; may run past the page's end by a part of the last instruction.
+  var length: UInt16
+  var instructionCount: UInt16
+  /// Offset in the code cache of the entry that expects ``CPUState/codePage`` to be right.
+  var entry: UInt32
+  /// Offset of the entry that sets it from the address in R11.
+  var crossPageEntry: UInt32
+  var end: UInt32
+  var nextInHash: Int32
+  var nextInPage: Int32
+  /// Exits of other blocks that jump straight to this one: head of a list through `BlockExit`.
+  var incoming: Int32
+  /// First entry of the block's side table, see `SideTable`.
+  var sideTable: UInt32
+  var isValid: Bool
+  /// Guest-physical page number of the last byte, where that is not the first's page; else 0.
+  var secondPage: UInt64
+}
+
+/// A direct jump out of a block that may be patched to go straight to its target.
+struct BlockExit: BitwiseCopyable {
+  /// Cache offset of the 32-bit displacement to patch.
+  var patch: UInt32
+  /// Cache offset of the stub that the unpatched jump goes to.
+  var stub: UInt32
+  /// Target's offset from the source's page.
+  var target: Int32
+  /// The block it is patched to, or 0.
+  var linked: Int32
+  var nextIncoming: Int32
+  /// Guest-physical page number of the source, which the target must be in.
+  var page: UInt64
+  var mode: BlockMode
+}

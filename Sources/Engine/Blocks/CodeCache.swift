@@ -1,0 +1,43 @@
+internal import CLinux
+import Glibc
+internal import Host
+
+/// The memory that translated code lies in, mapped twice: where it is written it cannot run, and
+/// where it runs it cannot be written.
+@safe
+final class CodeCache: Sendable {
+  static let size = 96 << 20
+  private let writable: Mapping
+  private let executable: Mapping
+
+  init() throws(SystemError) {
+    let file = try FileDescriptor.memory(named: "apus-code", size: Self.size)
+    writable = try Mapping(shared: file, size: Self.size, protection: PROT_READ | PROT_WRITE)
+    executable = try Mapping(shared: file, size: Self.size, protection: PROT_READ | PROT_EXEC)
+  }
+
+  /// Where the byte at `offset` is written.
+  @inline(always)
+  func write(at offset: UInt32) -> UnsafeMutablePointer<UInt8> {
+    unsafe (writable.base + Int(offset)).assumingMemoryBound(to: UInt8.self)
+  }
+
+  /// Where the byte at `offset` runs.
+  @inline(always)
+  func run(at offset: UInt32) -> UInt64 {
+    UInt64(UInt(bitPattern: unsafe executable.base)) + UInt64(offset)
+  }
+
+  /// The offset of a pointer from ``write(at:)``.
+  @inline(always)
+  func offset(of pointer: UnsafeMutablePointer<UInt8>) -> UInt32 {
+    UInt32(unsafe UnsafeMutableRawPointer(pointer) - writable.base)
+  }
+
+  /// The offset of a running address; `nil` outside the cache.
+  func offset(running address: UInt64) -> UInt32? {
+    let start = UInt64(UInt(bitPattern: unsafe executable.base))
+    guard address >= start, address < start + UInt64(Self.size) else { return nil }
+    return UInt32(address - start)
+  }
+}

@@ -1,0 +1,171 @@
+internal import X86
+
+/// A guest-physical page that has code, as a fetch found it.
+private struct FetchedPage {
+  var physical: UInt64
+  var isGlobal: Bool
+}
+
+extension Processor {
+  /// Finds what to run at the instruction pointer: the host address to go on at.
+  ///
+  /// Serves pending requests first. Any fault of the fetch is delivered on the way.
+  func dispatch() -> UInt64 {
+    while true {
+      if let reason = serveRequests() { return leave(reason) }
+      do throws(GuestFault) {
+        return try findEntry()
+      } catch {
+        if case .stop(let reason) = deliver(fault: error) { return leave(reason) }
+        run.isStepping = 0
+      }
+    }
+  }
+
+  /// The address of the way out of translated code.
+  func leave(_ reason: StopReason) -> UInt64 {
+    run.stopReason = UInt64(reason.rawValue)
+    return translation.store.cache.run(at: translation.thunks.leave)
+  }
+
+  /// The mode that the next block is translated for.
+  var blockMode: BlockMode {
+    let size: CodeSize =
+      cpu.is64Bit ? .bits64 : cpu[.cs].attributes[.defaultBig] ? .bits32 : .bits16
+    var mode = BlockMode(codeSize: size, view: memoryView)
+    if cpu.privilege == 3 { mode.insert(.userPrivilege) }
+    if size == .bits64 || hasFlatSegments { mode.insert(.flat) }
+    if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
+    if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }
+    if !cpu.cr4.contains(.xsave) || cpu.xcr0 & 6 != 6 { mode.insert(.noAVX) }
+    if cpu.interruptShadow != 0 || run.isStepping != 0 { mode.insert(.single) }
+    return mode
+  }
+
+  private var hasFlatSegments: Bool {
+    cpu[.cs].base | cpu[.ss].base | cpu[.ds].base | cpu[.es].base == 0
+  }
+
+  /// Whose eyes data accesses see memory with.
+  var memoryView: MemoryView {
+    if cpu.privilege == 3 { return .user }
+    let isGuarded =
+      cpu.cr4.contains(.supervisorAccessPrevention)
+      && cpu.systemFlags & RFLAGS.alignmentCheck.rawValue == 0
+    return isGuarded ? .supervisor : .supervisorAllowingUser
+  }
+
+  /// The linear address of the instruction pointer.
+  var linearInstructionPointer: UInt64 {
+    if cpu.is64Bit { return cpu.instructionPointer }
+    return (cpu[.cs].base &+ cpu.instructionPointer) & linearMask
+  }
+
+  private func findEntry() throws(GuestFault) -> UInt64 {
+    let index = try findBlock()
+    return translation.store.cache.run(at: translation.store[block: index].entry)
+  }
+
+  /// Finds or makes the block at the instruction pointer, and enters it in the jump cache.
+  func findBlock() throws(GuestFault) -> Int32 {
+    let linear = linearInstructionPointer
+    let mode = blockMode
+    let page = try fetchPage(linear)
+    let physical = page.physical | linear & 0xfff
+    var index = translation.store.find(physical, mode)
+    if index != 0 && translation.store[block: index].secondPage != 0 {
+      index = try checkStraddling(index, linear)
+    }
+    if index == 0 { index = try translateBlock(physical, linear, mode) }
+    cpu.codePage = linear & ~0xfff
+    if !mode.contains(.single) {
+      useJumpCache(for: mode)
+      let entry = translation.store[block: index].crossPageEntry
+      jumpCache.enter(
+        mode.view, linear: linear, target: translation.store.cache.run(at: entry),
+        isGlobal: page.isGlobal)
+    }
+    return index
+  }
+
+  /// A jump cache serves one mode at a time.
+  private func useJumpCache(for mode: BlockMode) {
+    let view = Int(mode.view.rawValue)
+    if run.jumpCacheModes[view] != mode.rawValue {
+      run.jumpCacheModes[view] = mode.rawValue
+      jumpCache.flush(mode.view, keepingGlobal: false)
+    }
+  }
+
+  private func fetchPage(_ linear: UInt64) throws(GuestFault) -> FetchedPage {
+    let isUser = cpu.privilege == 3
+    if let found = fetchTLB.find(linear, user: isUser) {
+      return FetchedPage(physical: found.physical, isGlobal: found.isGlobal)
+    }
+    let translated = try translate(linear, isUser ? [.execute, .user] : .execute)
+    let isGlobal = translated.rights.contains(.global)
+    if translated.pageShift > 12 {
+      softTLB.noteLargePage(memoryView, linear & ~0xfff)
+    }
+    fetchTLB.enter(linear, physical: translated.page, user: isUser, isGlobal: isGlobal)
+    return FetchedPage(physical: translated.page, isGlobal: isGlobal)
+  }
+
+  /// Whether a block that reaches into the next page still finds the same page there.
+  private func checkStraddling(_ index: Int32, _ linear: UInt64) throws(GuestFault) -> Int32 {
+    let next = try fetchPage((linear & ~0xfff) &+ 4096)
+    if translation.store[block: index].secondPage == next.physical >> 12 { return index }
+    let block = translation.store[block: index]
+    _ = translation.store.invalidate(physical: block.physical, count: 1)
+    return 0
+  }
+
+  private func translateBlock(
+    _ physical: UInt64, _ linear: UInt64, _ mode: BlockMode
+  ) throws(GuestFault) -> Int32 {
+    if translation.isFull { dropAllBlocks() }
+    guard let page = unsafe memory.hostAddress(of: physical & ~0xfff, count: 4096) else {
+      throw .undefined  // Code outside RAM: the bus reads all ones.
+    }
+    if !translation.store.hasCode(physical) {
+      softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
+    }
+    let offset = Int(physical & 0xfff)
+    let start = unsafe page.assumingMemoryBound(to: UInt8.self) + offset
+    let source = unsafe BlockSource(
+      physical: physical, mode: mode, bytes: UnsafePointer(start), available: 4096 - offset,
+      features: features)
+    if let index = translation.translate(source) { return index }
+    guard source.available < 15 else { throw .protection }  // longer than 15 bytes
+    return try translateStraddling(source, linear)
+  }
+
+  /// Translates an instruction that begins in one page and ends in the next, alone.
+  private func translateStraddling(
+    _ source: BlockSource, _ linear: UInt64
+  ) throws(GuestFault) -> Int32 {
+    let next = try fetchPage((linear & ~0xfff) &+ 4096)
+    guard let page = unsafe memory.hostAddress(of: next.physical, count: 16) else {
+      throw .undefined
+    }
+    if !translation.store.hasCode(next.physical) {
+      softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
+    }
+    let buffer = unsafe translation.straddle
+    unsafe buffer.update(from: source.bytes, count: source.available)
+    unsafe (buffer + source.available).update(
+      from: page.assumingMemoryBound(to: UInt8.self), count: 16)
+    var whole = source
+    unsafe whole.bytes = UnsafePointer(buffer)
+    whole.available += 16
+    whole.secondPage = next.physical >> 12
+    guard let index = translation.translate(whole) else { throw .protection }
+    return index
+  }
+
+  /// Forgets every translation, when a table or the code cache is full.
+  private func dropAllBlocks() {
+    translation.reset()
+    jumpCache.flush(keepingGlobal: false)
+  }
+}

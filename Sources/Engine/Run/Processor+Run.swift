@@ -1,0 +1,41 @@
+extension Processor {
+  /// Runs guest code until there is a reason to stop.
+  ///
+  /// Call it on one thread only, always the same. The state is complete and up to date before and
+  /// after.
+  package func runGuest() -> StopReason {
+    let target = dispatch()
+    let enter = unsafe unsafeBitCast(
+      Int(translation.store.cache.run(at: translation.thunks.enter)), to: Enter.self)
+    enter(UInt64(UInt(bitPattern: unsafe state)), target)
+    return StopReason(rawValue: UInt8(truncatingIfNeeded: run.stopReason)) ?? .interrupted
+  }
+
+  private typealias Enter = @convention(c) (UInt64, UInt64) -> Void
+}
+
+// What system instructions ask of the caches.
+extension Processor {
+  func flushAllTranslations() { flush(keepingGlobal: false) }
+
+  func flushNonGlobalTranslations() { flush(keepingGlobal: true) }
+
+  private func flush(keepingGlobal: Bool) {
+    softTLB.flush(keepingGlobal: keepingGlobal)
+    jumpCache.flush(keepingGlobal: keepingGlobal)
+    fetchTLB.flush(keepingGlobal: keepingGlobal)
+  }
+
+  func flushTranslation(of linear: UInt64) {
+    if softTLB.flush(pageOf: linear) {
+      flush(keepingGlobal: false)
+    } else {
+      jumpCache.flush(pageOf: linear)
+      fetchTLB.flush(pageOf: linear)
+    }
+  }
+
+  /// CR3 has been loaded. Translations are not kept by address space yet: `keeping` is a hint that
+  /// may be ignored.
+  func switchAddressSpace(keeping: Bool) { flushNonGlobalTranslations() }
+}

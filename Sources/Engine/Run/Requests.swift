@@ -1,0 +1,58 @@
+internal import X86
+
+extension Processor {
+  /// Whether a maskable interrupt may be taken before the next instruction.
+  var acceptsInterrupts: Bool {
+    cpu.systemFlags & RFLAGS.interrupt.rawValue != 0 && cpu.interruptShadow == 0
+  }
+
+  /// Ends single steps and interrupt shadows, and serves the attention word.
+  ///
+  /// - Returns: Why to leave the run loop; `nil` to go on.
+  func serveRequests() -> StopReason? {
+    if let reason = endSingleStep() { return reason }
+    let isWanted = cpu.attention != 0 || (run.deferred != 0 && acceptsInterrupts)
+    if isWanted, let reason = serveAttention() { return reason }
+    if cpu.systemFlags & RFLAGS.trap.rawValue != 0 { run.isStepping = 1 }
+    return nil
+  }
+
+  private func endSingleStep() -> StopReason? {
+    // A shadow covers one instruction: it is 1 before that has run, and 2 while it runs.
+    if cpu.interruptShadow != 0 {
+      cpu.interruptShadow = cpu.interruptShadow == 1 ? 2 : 0
+      // Interrupts that came in the meantime are looked for at the next boundary.
+      if cpu.interruptShadow == 0 { run.deferred = 1 }
+    }
+    guard run.isStepping != 0 else { return nil }
+    run.isStepping = 0
+    guard cpu.systemFlags & RFLAGS.trap.rawValue != 0 else { return nil }
+    cpu.debugRegisters[6] |= 1 << 14  // DR6.BS
+    if case .stop(let reason) = deliver(fault: GuestFault(.debug)) { return reason }
+    return nil
+  }
+
+  private func serveAttention() -> StopReason? {
+    _ = doorbell.answer()
+    if environment.wantsToStop {
+      // The request stays with the environment; interrupts are looked for on the way back in.
+      run.deferred = 1
+      return .interrupted
+    }
+    if environment.takeNonMaskable(isBlocked: cpu.nmiBlocked != 0) {
+      if case .stop(let reason) = deliverNMI() { return reason }
+    }
+    guard acceptsInterrupts else {
+      run.deferred = 1
+      return nil
+    }
+    guard let vector = environment.acknowledgeInterrupt() else {
+      run.deferred = 0
+      return nil
+    }
+    // There may be more: look again as soon as the guest enables interrupts.
+    run.deferred = 1
+    if case .stop(let reason) = deliverInterrupt(vector: vector) { return reason }
+    return nil
+  }
+}

@@ -1,0 +1,99 @@
+internal import X86
+
+extension Processor {
+  /// Resolves an access that missed the soft TLB.
+  ///
+  /// Plain memory enters the TLB and the access is done there. What cannot be reached by one
+  /// pointer (a device, two pages, a page with translated code) is done on the bounce buffer:
+  /// reads find their data there, and writes are committed from it by ``commit(_:_:)``.
+  func access(_ site: AccessSite, _ linear: UInt64, _ continuation: UInt64) -> UInt64 {
+    let linear = linear & linearMask
+    do throws(GuestFault) {
+      if Int(linear & 0xfff) + site.size <= 4096, try accessPage(site, linear) {
+        return continuation
+      }
+      try fillBounceBuffer(site, linear)
+      // The way for a write on the bounce buffer lies behind the jump back to the fast path.
+      return site.access.contains(.write) ? continuation + 5 : continuation
+    } catch {
+      setInstructionPointer(offset: site.offset)
+      return fault(error)
+    }
+  }
+
+  /// Points the access straight at memory.
+  ///
+  /// - Returns: Whether that was possible.
+  private func accessPage(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) -> Bool {
+    let isWrite = site.access.contains(.write)
+    let translated = try translate(linear, isWrite ? dataWrite : dataRead)
+    let physical = translated.page | linear & 0xfff
+    guard let host = unsafe isWrite ? writableHostPointer(physical) : hostPointer(physical) else {
+      return false
+    }
+    let hasCode = translation.store.hasCode(translated.page)
+    if hasCode && isWrite { return false }
+    let isWritable =
+      translated.rights.contains(.writableNow) && !hasCode
+      && (unsafe writableHostPointer(physical) != nil)
+    unsafe softTLB.fill(
+      memoryView, linear, host: host,
+      PageProperties(
+        isWritable: isWritable, isGlobal: translated.rights.contains(.global),
+        isLarge: translated.pageShift > 12))
+    run.pointer = UInt64(UInt(bitPattern: host))
+    return true
+  }
+
+  /// The bounce buffer, at the place that keeps the guest address's alignment.
+  private func bouncePointer(for linear: UInt64) -> UnsafeMutableRawPointer {
+    unsafe UnsafeMutableRawPointer(state) + StateLayout.bounceBuffer + Int(linear & 63)
+  }
+
+  private func fillBounceBuffer(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) {
+    let buffer = unsafe bouncePointer(for: linear)
+    if site.access.contains(.write) {
+      // Every fault must come now: the commit cannot undo the instruction.
+      _ = try window(linear, site.size, as: dataWrite)
+      run.bounceLinear = linear
+      run.bounceSize = UInt64(site.size)
+    }
+    if site.access.contains(.read) {
+      unsafe try readLinear(
+        linear, into: UnsafeMutableRawBufferPointer(start: buffer, count: site.size),
+        as: dataRead)
+    }
+    run.pointer = UInt64(UInt(bitPattern: buffer))
+  }
+
+  /// Writes the bounce buffer to where it belongs.
+  func commit(_ info: UInt64, _ continuation: UInt64) -> UInt64 {
+    let linear = run.bounceLinear
+    let size = Int(run.bounceSize)
+    let buffer = unsafe UnsafeRawBufferPointer(start: bouncePointer(for: linear), count: size)
+    do throws(GuestFault) {
+      if size <= 8 {
+        var value: UInt64 = 0
+        unsafe withUnsafeMutableBytes(of: &value) { unsafe $0.copyMemory(from: buffer) }
+        try writeLinear(linear, size: size, value: value, as: dataWrite)
+      } else {
+        unsafe try writeLinear(linear, from: buffer, as: dataWrite)
+      }
+    } catch {
+      // Another processor unmapped the page since the check: as if the write came before that.
+    }
+    guard run.codeWriteSeen != 0, info & 1 << 16 != 0 else { return continuation }
+    run.codeWriteSeen = 0
+    setInstructionPointer(linear: cpu.codePage &+ (info & 0xffff))
+    return dispatch()
+  }
+
+  /// Tells the translator that guest memory changed, which it may have translated.
+  func noteCodeWrite(physical: UInt64, count: Int) {
+    guard translation.store.hasCode(physical), count > 0 else { return }
+    if translation.store.invalidate(physical: physical, count: count) {
+      jumpCache.flush(keepingGlobal: false)
+      run.codeWriteSeen = 1
+    }
+  }
+}

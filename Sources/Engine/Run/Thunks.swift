@@ -1,0 +1,122 @@
+/// What a helper is called with: the processor, what the call site says of itself, the linear
+/// address it computed, and where it would go on. Returns the host address to go on at.
+typealias Helper = @convention(c) (UInt64, UInt64, UInt64, UInt64) -> UInt64
+
+/// Emitted routines shared by all blocks: the way in, the way out, and the ways to Swift.
+///
+/// A helper thunk is called with its arguments in RCX and R11. It writes the guest's registers to
+/// the state block, calls the helper, reloads the registers, which the helper may have changed, and
+/// jumps to where the helper says, with the pointer that the helper found in R11 and RCX zero.
+struct Thunks: BitwiseCopyable {
+  /// All are offsets in the code cache.
+  var enter: UInt32 = 0
+  var leave: UInt32 = 0
+  var access: UInt32 = 0
+  var commit: UInt32 = 0
+  var system: UInt32 = 0
+  var systemExtended: UInt32 = 0
+  var link: UInt32 = 0
+  var find: UInt32 = 0
+  /// As `find`, but jumped to.
+  var findByJump: UInt32 = 0
+  var attention: UInt32 = 0
+  var raise: UInt32 = 0
+  var hostFault: UInt32 = 0
+
+  /// Emits all thunks at the start of the store's cache.
+  init(into store: BlockStore) {
+    var writer = unsafe CodeWriter(at: store.cache.write(at: 0))
+    func start() -> UInt32 {
+      writer.align(to: 16)
+      return unsafe store.cache.offset(of: writer.cursor)
+    }
+    enter = start()
+    Self.emitEnter(&writer)
+    leave = start()
+    Self.emitLeave(&writer)
+    access = start()
+    Self.emitHelper(helperAccess, &writer)
+    commit = start()
+    Self.emitHelper(helperCommit, &writer)
+    system = start()
+    Self.emitHelper(helperSystem, &writer)
+    systemExtended = start()
+    Self.emitHelper(helperSystem, &writer, extended: true)
+    link = start()
+    Self.emitHelper(helperLink, &writer)
+    find = start()
+    Self.emitHelper(helperFind, &writer)
+    findByJump = start()
+    Self.emitHelper(helperFind, &writer, called: false)
+    attention = start()
+    Self.emitHelper(helperAttention, &writer)
+    raise = start()
+    Self.emitHelper(helperRaise, &writer)
+    hostFault = start()
+    // The signal handler jumps here: there is no return address to pop.
+    Self.emitHelper(helperHostFault, &writer, called: false)
+    let end = start()
+    store.count.cursor = end
+    store.count.firstFree = end
+  }
+
+  /// `enter(state, target)`, a C function: runs translated code until a helper asks to leave.
+  private static func emitEnter(_ writer: inout CodeWriter) {
+    writer.bytes(0x55, 0x53)  // push rbp, rbx
+    for register in UInt8(4)..<8 { writer.bytes(0x41, 0x50 | register) }  // push r12…r15
+    writer.bytes(0x48, 0x83)
+    writer.bytes(0xec, 0x08)  // sub rsp, 8: calls find the stack aligned
+    writer.bytes(0xf3, 0x48, 0x0f)
+    writer.bytes(0xae, 0xdf)  // wrgsbase rdi
+    writer.store(.rsp, .state(StateLayout.run(\.hostStack)))
+    writer.bytes(0x65, 0x0f, 0xae)  // stmxcsr
+    writer.modRM(3, .state(StateLayout.run(\.hostMXCSR)))
+    writer.bytes(0x65, 0xd9)  // fnstcw
+    writer.modRM(7, .state(StateLayout.run(\.hostControlWord)))
+    writer.store(.rsi, .state(StateLayout.run(\.continuation)))
+    writer.extendedState(5)
+    writer.restoreGuestRegisters()
+    writer.operation(0xff, 4, .state(StateLayout.run(\.continuation)), wide: false)
+  }
+
+  /// Returns from `enter`; the guest's registers are in the state block already.
+  private static func emitLeave(_ writer: inout CodeWriter) {
+    writer.extendedState(4)
+    writer.bytes(0xdb, 0xe3)  // fninit: the host expects an empty x87 stack
+    writer.bytes(0x65, 0xd9)  // fldcw
+    writer.modRM(5, .state(StateLayout.run(\.hostControlWord)))
+    writer.bytes(0x65, 0x0f, 0xae)  // ldmxcsr
+    writer.modRM(2, .state(StateLayout.run(\.hostMXCSR)))
+    writer.bytes(0xc5, 0xf8, 0x77)  // vzeroupper
+    writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
+    writer.bytes(0x48, 0x83)
+    writer.bytes(0xc4, 0x08)  // add rsp, 8
+    for register in (UInt8(4)..<8).reversed() { writer.bytes(0x41, 0x58 | register) }
+    writer.bytes(0x5b, 0x5d, 0xc3)  // pop rbx, rbp; ret
+  }
+
+  private static func emitHelper(
+    _ helper: Helper, _ writer: inout CodeWriter, extended: Bool = false, called: Bool = true
+  ) {
+    let continuation = HostOperand.state(StateLayout.run(\.continuation))
+    writer.saveGuestRegisters()
+    if called {
+      writer.byte(0x65)
+      writer.byte(0x8f)  // pop gs:continuation
+      writer.modRM(0, continuation)
+    }
+    if extended { writer.extendedState(4) } else { writer.saveVectors() }
+    writer.move(.rsi, .rcx)
+    writer.move(.rdx, .r11)
+    writer.load(.rcx, continuation)
+    writer.load(.rdi, .state(StateLayout.run(\.processor)))
+    writer.constant(.rax, UInt64(UInt(bitPattern: unsafe unsafeBitCast(helper, to: Int.self))))
+    writer.bytes(0xff, 0xd0)  // call rax
+    writer.store(.rax, continuation)
+    if extended { writer.extendedState(5) } else { writer.restoreVectors() }
+    writer.load(.r11, .state(StateLayout.run(\.pointer)))
+    writer.constant(.rcx, 0)
+    writer.restoreGuestRegisters()
+    writer.operation(0xff, 4, continuation, wide: false)  // jmp gs:continuation
+  }
+}

@@ -1,0 +1,86 @@
+/// Where things are in the state block, in bytes from the GS base.
+///
+/// One mapping per processor holds all that emitted code touches: registers, the engine's own
+/// words, the vector save areas, the soft TLBs and the jump caches. Tables are sparse: an entry
+/// never touched costs no host memory.
+enum StateLayout {
+  static let runState = 0x1000
+  /// A 64-byte-aligned XSAVE image, standard format.
+  static let extendedArea = 0x10000
+  /// YMM0…15 during a helper call.
+  static let vectorArea = 0x12000
+  /// Where accesses go that have no plain host page; aligned as the guest's address is.
+  static let bounceBuffer = 0x14000
+  static let logs = 0x20000
+  static let fetchTLB = 0x50000
+  static let buffers = 0x10_0000
+  static let bufferStride = 0x20_0000
+  static let jumpCaches = 0x70_0000
+  static let jumpCacheStride = 0x10_0000
+  static let size = 0xa0_0000
+
+  /// Entries of each TLB and jump cache: indexed by 16 bits, so that MOVZX makes the index.
+  static let entries = 0x1_0000
+
+  static func readTags(_ view: MemoryView) -> Int { buffers + bufferStride * Int(view.rawValue) }
+  static func writeTags(_ view: MemoryView) -> Int { readTags(view) + entries * 8 }
+  static func addends(_ view: MemoryView) -> Int { readTags(view) + entries * 16 }
+  static func hostPages(_ view: MemoryView) -> Int { readTags(view) + entries * 24 }
+  static func jumpTags(_ view: MemoryView) -> Int {
+    jumpCaches + jumpCacheStride * Int(view.rawValue)
+  }
+  static func jumpTargets(_ view: MemoryView) -> Int { jumpTags(view) + entries * 8 }
+
+  /// The offset of a field of ``CPUState``.
+  static func field<Value>(_ path: KeyPath<CPUState, Value>) -> Int32 {
+    Int32(MemoryLayout<CPUState>.offset(of: path) ?? 0)
+  }
+
+  /// The offset of a field of ``RunState``.
+  static func run<Value>(_ path: KeyPath<RunState, Value>) -> Int32 {
+    Int32(runState + (MemoryLayout<RunState>.offset(of: path) ?? 0))
+  }
+}
+
+/// Whose eyes memory is seen with: each view has its own soft TLB and jump cache, so that blocks
+/// carry their table's address and a privilege change costs nothing.
+enum MemoryView: UInt8, BitwiseCopyable, CaseIterable {
+  case user
+  case supervisor
+  /// Supervisor with EFLAGS.AC set (or SMAP off): user pages may be touched.
+  case supervisorAllowingUser
+}
+
+/// The engine's own words in the state block; the guest cannot see them.
+struct RunState: BitwiseCopyable {
+  /// Every bit above the page offset, for PEXT.
+  var pageMask: UInt64 = ~0xfff
+  var bitOffsetMask: UInt64 = 63
+  var bitOffsetMask32: UInt64 = 31
+  var bitOffsetMask16: UInt64 = 15
+  /// Host stack pointer at entry to translated code.
+  var hostStack: UInt64 = 0
+  /// Where a thunk goes on.
+  var continuation: UInt64 = 0
+  /// A pointer that a helper found, for R11.
+  var pointer: UInt64 = 0
+  var spill: InlineArray<4, UInt64> = .init(repeating: 0)
+  /// The ``Processor``, unmanaged.
+  var processor: UInt64 = 0
+  /// Host and guest MXCSR and x87 control words across entry and exit.
+  var hostMXCSR: UInt32 = 0x1f80
+  var hostControlWord: UInt32 = 0x37f
+  /// The write waiting in the bounce buffer.
+  var bounceLinear: UInt64 = 0
+  var bounceSize: UInt64 = 0
+  /// Interrupts that arrived while they were disabled: STI looks here.
+  var deferred: UInt32 = 0
+  /// Set when a write has dropped translated blocks.
+  var codeWriteSeen: UInt32 = 0
+  /// The ``StopReason`` of leaving.
+  var stopReason: UInt64 = 0
+  /// Not zero while one instruction runs alone because of RFLAGS.TF.
+  var isStepping: UInt32 = 0
+  /// By ``MemoryView``: the ``BlockMode`` whose blocks its jump cache leads to.
+  var jumpCacheModes: InlineArray<4, UInt32> = .init(repeating: 0)
+}

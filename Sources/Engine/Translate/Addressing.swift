@@ -1,0 +1,86 @@
+internal import X86
+
+extension BlockTranslator {
+  /// Emits the linear address of the current instruction's memory operand into R11.
+  ///
+  /// Clobbers RCX, leaves the flags alone.
+  ///
+  /// - Parameter stackBias: Added when the base is RSP: POP computes its address after popping.
+  mutating func emitAddress(stackBias: Int64 = 0) {
+    let bias = instruction.base == 4 ? stackBias : 0
+    emitOffset(displacement: instruction.displacement + bias)
+    emitSegmentBase(instruction.segment)
+  }
+
+  /// Emits the operand's offset in its segment into R11, cut to the address size.
+  mutating func emitOffset(displacement: Int64) {
+    if instruction.base == Instruction.instructionPointer {
+      emitConstantLinear(Int64(nextOffset) + displacement)
+      return
+    }
+    let wide = instruction.addressSize == 8
+    let base = emitAddressRegister(instruction.base, into: .address)
+    let index = emitAddressRegister(instruction.index, into: .scratch)
+    let small = Int32(truncatingIfNeeded: displacement)
+    switch (base, index) {
+    case (nil, nil):
+      writer.constant(
+        .address,
+        wide ? UInt64(bitPattern: displacement) : UInt64(UInt32(truncatingIfNeeded: displacement)))
+    case (let base?, nil):
+      writer.add(.address, base, nil, small, wide: wide)
+    case (_, let index?):
+      emitScaled(base: base, index: index, displacement: small, wide: wide)
+    }
+    if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
+  }
+
+  /// `lea r11, [base + index * scale + displacement]`; the base is optional.
+  private mutating func emitScaled(
+    base: HostRegister?, index: HostRegister, displacement: Int32, wide: Bool
+  ) {
+    let scale = instruction.scaleShift << 6
+    let high: UInt8 = 4 | (index.rawValue >> 3) << 1 | ((base?.rawValue ?? 0) >> 3)
+    writer.bytes(0x40 | high | (wide ? 8 : 0), 0x8d)
+    let number = base?.rawValue ?? 5
+    // ModRM: R11, SIB follows; mode 2 (disp32), or mode 0 without a base (disp32 too).
+    writer.bytes(
+      (base == nil ? 0 : 0x80) | 3 << 3 | 4, scale | (index.rawValue & 7) << 3 | number & 7)
+    writer.word(displacement)
+  }
+
+  /// The host register with a guest register's value, loaded into `temporary` if it has none.
+  private mutating func emitAddressRegister(
+    _ guest: UInt8, into temporary: HostRegister
+  ) -> HostRegister? {
+    guard guest != Instruction.noRegister else { return nil }
+    if let host = RegisterMap.host(guest) { return host }
+    writer.load(temporary, CodeWriter.slot(guest))
+    return temporary
+  }
+
+  /// Adds a segment's base to R11 where it may not be zero.
+  mutating func emitSegmentBase(_ segment: UInt8) {
+    let isDataSegment = segment < 4
+    if isDataSegment && (isLong || mode.contains(.flat)) { return }
+    writer.load(.scratch, Self.segmentBase(segment))
+    writer.add(.address, .address, .scratch, 0, wide: isLong)
+  }
+
+  static func segmentBase(_ segment: UInt8) -> HostOperand {
+    let stride = MemoryLayout<SegmentRegister>.stride
+    let field = MemoryLayout<SegmentRegister>.offset(of: \.base) ?? 0
+    return .state(StateLayout.field(\.segments) + Int32(Int(segment) * stride + field))
+  }
+
+  /// R11 becomes the linear address `distance` from the current page's start.
+  mutating func emitConstantLinear(_ distance: Int64) {
+    writer.load(.address, .state(StateLayout.field(\.codePage)))
+    if let small = Int32(exactly: distance) {
+      if small != 0 { writer.add(.address, .address, nil, small, wide: isLong) }
+    } else {
+      writer.constant(.scratch, UInt64(bitPattern: distance))
+      writer.add(.address, .address, .scratch, 0, wide: isLong)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/// Where a block's first instruction is, and what it is translated for.
+@safe
+struct BlockSource {
+  /// Guest-physical address of the first byte.
+  var physical: UInt64
+  var mode: BlockMode
+  /// Bytes of the guest's code from there: to the page's end, or beyond for a straddling one.
+  var bytes: UnsafePointer<UInt8>
+  var available: Int
+  var features: FeatureSet
+  /// Guest-physical page number of the bytes beyond the page's end; 0 when there are none.
+  var secondPage: UInt64 = 0
+
+  /// Offset of the first byte in its page.
+  var offset: Int { Int(physical & 0xfff) }
+}
+
+/// What a straight run of guest instructions is turned into host code with.
+///
+/// Three passes over at most ``limit`` instructions: decode, find which flags are live, emit. The
+/// rarely run parts (misses, unlinked jumps) are noted while emitting and come behind the block.
+@safe
+struct BlockTranslator {
+  static let limit = 64
+  static let coldLimit = 4 * limit
+
+  var writer: CodeWriter
+  let store: BlockStore
+  let thunks: Thunks
+  let sites: SiteStore
+  let source: BlockSource
+  /// The decoded instructions, and for each the flags that are live before it.
+  let instructions: UnsafeMutablePointer<Instruction>
+  let liveFlags: UnsafeMutablePointer<ArithmeticFlags>
+  let cold: UnsafeMutablePointer<ColdStub>
+  var count = 0
+  var coldCount = 0
+  /// The instruction being emitted.
+  var position = 0
+  /// Its offset from the start of the page; may pass 4096 in a straddling block only.
+  var offset = 0
+  /// Set once an instruction has been emitted after which control never comes back.
+  var hasEnded = false
+  /// Whether the flags going out of the whole block must be assumed live: always, for now.
+  var side = 0
+
+  var mode: BlockMode { source.mode }
+  var view: MemoryView { source.mode.view }
+  var isLong: Bool { source.mode.codeSize == .bits64 }
+  var instruction: Instruction { unsafe instructions[position] }
+  /// Whether the instruction's own checks may clobber the arithmetic flags.
+  var flagsAreDead: Bool { unsafe liveFlags[position].isEmpty }
+  /// Offset of the next instruction from the start of the page.
+  var nextOffset: Int { offset + Int(unsafe instructions[position].length) }
+
+  /// Translates and enters the block; `nil` when not even one instruction could be decoded.
+  mutating func translate() -> Int32? {
+    guard decodeBlock() else { return nil }
+    findLiveFlags()
+    let crossPageEntry = unsafe store.cache.offset(of: writer.cursor)
+    writer.add(.address, .address, nil, -Int32(source.offset), wide: isLong)
+    writer.store(.address, .state(StateLayout.field(\.codePage)))
+    let entry = unsafe store.cache.offset(of: writer.cursor)
+    side = store.count.side
+    emitInstructions()
+    if !hasEnded { emitContinuation() }
+    emitColdStubs()
+    let end = unsafe store.cache.offset(of: writer.cursor)
+    store.count.cursor = (end + 15) & ~15
+    let block = Block(
+      physical: source.physical, mode: mode, length: UInt16(guestLength),
+      instructionCount: UInt16(count), entry: entry, crossPageEntry: crossPageEntry, end: end,
+      nextInHash: 0, nextInPage: 0, incoming: 0, sideTable: UInt32(store.count.side),
+      isValid: true, secondPage: source.secondPage)
+    store.count.side = side
+    store.count.translatedInstructions += count
+    return store.insert(block)
+  }
+
+  private var guestLength: Int {
+    var length = 0
+    for index in 0..<count { length += Int(unsafe instructions[index].length) }
+    return length
+  }
+
+  /// Decodes up to the first instruction that ends a block.
+  private mutating func decodeBlock() -> Bool {
+    var consumed = 0
+    let most = mode.contains(.single) || source.secondPage != 0 ? 1 : Self.limit
+    while count < most && consumed < source.available {
+      let rest = unsafe UnsafeRawBufferPointer(
+        start: source.bytes + consumed, count: source.available - consumed)
+      let result = unsafe decode(
+        RawSpan(_unsafeBytes: rest), codeSize: mode.codeSize, features: source.features,
+        into: &instructions[count])
+      guard result == .decoded else { break }
+      consumed += Int(unsafe instructions[count].length)
+      count += 1
+      if unsafe instructions[count - 1].operation.endsBlock { break }
+    }
+    return count > 0
+  }
+
+  private mutating func emitInstructions() {
+    offset = source.offset
+    for index in 0..<count {
+      position = index
+      let start = unsafe store.cache.offset(of: writer.cursor)
+      emitInstruction()
+      let bytes = unsafe store.cache.offset(of: writer.cursor) - start
+      unsafe store.side[side] = BlockStore.SideEntry(
+        hostBytes: UInt16(bytes), guestBytes: instructions[index].length)
+      side += 1
+      offset = nextOffset
+    }
+  }
+
+  /// Leaves for the instruction after the last.
+  private mutating func emitContinuation() {
+    emitJump(to: Int64(offset))
+  }
+}
+
+extension BlockTranslator {
+  /// Walks backwards: a flag is live where something reads it before all its writers.
+  private func findLiveFlags() {
+    var live = ArithmeticFlags.all
+    for index in (0..<count).reversed() {
+      let instruction = unsafe instructions[index]
+      // Whoever leaves the block here may find a reader.
+      if instruction.operation.mayLeave { live = .all }
+      live.subtract(instruction.flagsWritten)
+      live.formUnion(instruction.flagsRead)
+      unsafe liveFlags[index] = live
+    }
+  }
+}
+
+extension Operation {
+  /// Whether control never goes on to the next instruction within the block.
+  var endsBlock: Bool {
+    switch self {
+    case .undefined, .jump, .jumpIndirect, .call, .callIndirect, .returnNear, .jumpFar, .callFar,
+      .returnFar, .interrupt, .interrupt3, .interrupt1, .interruptReturn, .systemCall,
+      .systemReturn, .systemEnter, .systemExit, .halt, .setInterrupt, .setAlignment,
+      .clearAlignment, .moveToControl, .invalidatePage, .popFlags, .jumpCounter,
+      .writeExtendedControl, .resumeFromManagement, .hypercall:
+      true
+    default: false
+    }
+  }
+
+  /// Whether control may leave the block here for a place where any flag may be read.
+  var mayLeave: Bool {
+    switch self {
+    case .plain, .push, .pop, .leave, .moveOffset, .loadAddress, .shiftByCount, .bitString,
+      .noOperation, .translateByte, .compareExchangeWide, .compareStringsIndex:
+      false
+    default: true
+    }
+  }
+}

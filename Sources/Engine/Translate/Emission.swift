@@ -1,0 +1,173 @@
+internal import X86
+
+extension BlockTranslator {
+  /// Emits the current instruction.
+  mutating func emitInstruction() {
+    if mode.contains(.floatingTrap) || mode.contains(.noSSE) || mode.contains(.noAVX) {
+      if emitFloatingGate() { return }
+    }
+    switch instruction.operation {
+    case .plain, .shiftByCount, .compareExchangeWide, .compareStringsIndex: emitOrdinary()
+    case .noOperation, .cacheLineFlush: break
+    case .pause: writer.bytes(0xf3, 0x90)
+    case .loadAddress: emitLoadAddress()
+    case .moveOffset: emitMoveOffset()
+    case .bitString: emitBitString()
+    case .translateByte: emitTranslateByte()
+    case .maskedMove: emitMaskedMove()
+    case .push: emitPush()
+    case .pop: emitPop()
+    case .leave: emitLeave()
+    case .jump: emitJumpDirect()
+    case .jumpConditional: emitJumpConditional()
+    case .jumpIndirect: emitJumpIndirect()
+    case .jumpCounter: emitJumpCounter()
+    case .call: emitCallDirect()
+    case .callIndirect: emitCallIndirect()
+    case .returnNear: emitReturn()
+    case .readTimeStamp: emitSystem(thunks.system)
+    case .saveExtended, .restoreExtended, .saveFloating, .restoreFloating, .gather:
+      emitSystem(thunks.systemExtended)
+    default: emitSystem(thunks.system)
+    }
+  }
+
+  /// Whether the instruction uses x87, MMX or vector registers.
+  private var usesFloatingState: Bool {
+    for index in 0..<Int(instruction.operandCount) {
+      switch instruction.operands[index].kind {
+      case .vector, .mmx, .x87: return true
+      default: break
+      }
+    }
+    if instruction.map == .oneByte { return instruction.opcode & 0xf8 == 0xd8 }
+    return instruction.map == .twoByte && instruction.opcode == 0x77  // EMMS, VZEROUPPER
+  }
+
+  /// Replaces an instruction by its #NM or #UD where the mode forbids the registers it uses.
+  ///
+  /// - Returns: Whether it did.
+  private mutating func emitFloatingGate() -> Bool {
+    guard instruction.operation != .noOperation, usesFloatingState else { return false }
+    let usesVector = (0..<Int(instruction.operandCount)).contains {
+      instruction.operands[$0].kind == .vector
+    }
+    let undefined =
+      instruction.isVEX ? mode.contains(.noAVX) : usesVector && mode.contains(.noSSE)
+    guard undefined || mode.contains(.floatingTrap) else { return false }
+    emitRaise(undefined ? .invalidOpcode : .deviceNotAvailable)
+    return true
+  }
+
+  /// Raises an exception with the current instruction's address.
+  mutating func emitRaise(_ vector: ExceptionVector) {
+    writer.constant(.scratch, UInt64(offset & 0xfff) | UInt64(vector.rawValue) << 16)
+    emitCall(thunks.raise)
+  }
+
+  /// Hands the instruction to `Processor.execute`.
+  mutating func emitSystem(_ thunk: UInt32) {
+    let site = sites.insert(instruction, offset: UInt16(offset & 0xfff))
+    writer.constant(.scratch, UInt64(UInt32(site)))
+    emitCall(thunk)
+    if instruction.operation.endsBlock { hasEnded = true }
+  }
+}
+
+extension BlockTranslator {
+  /// An instruction that is emitted again, with its memory operand checked first.
+  private mutating func emitOrdinary() {
+    let accessed = instruction.hasMemory && !instruction.memoryAccess.isEmpty
+    guard accessed else {
+      emitBody(pointer: nil)
+      return
+    }
+    emitAddress()
+    let write = instruction.memoryAccess.contains(.write)
+    let plain = needsPlainPointer
+    let check = emitCheck(
+      size: Int(instruction.memorySize), instruction.memoryAccess, plain: plain)
+    emitBody(pointer: check.pointer)
+    if write { finishWrite(check.stub, body: .instruction) }
+  }
+
+  /// Whether the body of the current instruction takes RCX.
+  private var needsPlainPointer: Bool {
+    switch instruction.operation {
+    case .shiftByCount, .compareExchangeWide, .bitString, .moveOffset: true
+    default: InstructionEncoder.needsScratch(instruction)
+    }
+  }
+
+  /// Emits the current instruction's effect, with its memory operand at `pointer`.
+  mutating func emitBody(pointer: HostOperand?) {
+    switch instruction.operation {
+    case .shiftByCount: emitShift(pointer: pointer)
+    case .compareExchangeWide:
+      writer.move(.scratch, .r10)
+      emitEncoded(pointer: pointer)
+    case .compareStringsIndex:
+      emitEncoded(pointer: pointer)
+      writer.load(.r10, .register(HostRegister.scratch.rawValue), wide: false)
+    case .bitString: emitBitStringBody()
+    case .moveOffset: emitMoveOffsetBody()
+    case .maskedMove: emitMaskedMoveBody()
+    default: emitEncoded(pointer: pointer)
+    }
+  }
+
+  mutating func emitEncoded(pointer: HostOperand?) {
+    var encoder = InstructionEncoder(instruction, pointer: pointer)
+    encoder.emit(into: &writer)
+  }
+
+  /// Shifts by CL: the count goes to the host's CL; registers that live in the state block go to
+  /// R11, or where a pointer is there, to a borrowed RAX.
+  private mutating func emitShift(pointer: HostOperand?) {
+    var shifted = instruction
+    var borrowed: [(guest: UInt8, host: HostRegister, isWritten: Bool)] = []
+    for index in 0..<Int(shifted.operandCount) {
+      let operand = shifted.operands[index]
+      guard operand.kind == .general, operand.place != .implicit,
+        RegisterMap.host(operand.number) == nil
+      else { continue }
+      let host = borrowedHost(for: operand.number, among: borrowed, pointer: pointer)
+      if !borrowed.contains(where: { $0.guest == operand.number }) {
+        borrowed.append((operand.number, host, false))
+        if host != .address { writer.store(host, .state(StateLayout.run(\.spill) + 8)) }
+        writer.load(host, CodeWriter.slot(operand.number))
+      }
+      if operand.access.contains(.write),
+        let at = borrowed.firstIndex(where: { $0.guest == operand.number })
+      {
+        borrowed[at].isWritten = true
+      }
+      shifted.operands[index].number = Self.guestNumber(of: host)
+    }
+    writer.move(.scratch, .r10)
+    emitShifted(shifted, pointer: pointer)
+    for item in borrowed {
+      if item.isWritten { writer.store(item.host, CodeWriter.slot(item.guest)) }
+      if item.host != .address { writer.load(item.host, .state(StateLayout.run(\.spill) + 8)) }
+    }
+  }
+
+  private func borrowedHost(
+    for guest: UInt8, among borrowed: [(guest: UInt8, host: HostRegister, isWritten: Bool)],
+    pointer: HostOperand?
+  ) -> HostRegister {
+    if let known = borrowed.first(where: { $0.guest == guest }) { return known.host }
+    if pointer == nil && !borrowed.contains(where: { $0.host == .address }) { return .address }
+    let used = (0..<Int(instruction.operandCount)).map { instruction.operands[$0].number }
+    return used.contains(0) ? (used.contains(3) ? .rbp : .rbx) : .rax
+  }
+
+  /// The number that makes the encoder pick `host`: R11 stands for itself here.
+  private static func guestNumber(of host: HostRegister) -> UInt8 { host.rawValue }
+
+  /// Emits a shift whose register operands are host registers already, with CH alone needing care.
+  private mutating func emitShifted(_ shifted: Instruction, pointer: HostOperand?) {
+    let encoder = HostShift(shifted, original: instruction, pointer: pointer)
+    encoder.emit(into: &writer)
+  }
+}

@@ -1,0 +1,124 @@
+extension BlockTranslator {
+  /// Whether the stack pointer is 64 bits wide; else 32 (16-bit stacks take the slow path).
+  private var hasWideStack: Bool { isLong }
+
+  /// R11 becomes the linear address `distance` above the stack pointer.
+  mutating func emitStackAddress(_ distance: Int32) {
+    writer.add(.address, .r15, nil, distance, wide: hasWideStack)
+    emitSegmentBase(2)
+  }
+
+  /// Moves the stack pointer, flags untouched.
+  mutating func emitStackMove(_ distance: Int32) {
+    writer.add(.r15, .r15, nil, distance, wide: hasWideStack)
+  }
+
+  /// Checks the slot below the stack pointer, stores there, then moves the pointer.
+  mutating func emitStackPush(_ value: StackStore, size: Int) {
+    emitStackAddress(-Int32(size))
+    let check = emitCheck(size: size, .write, plain: true)
+    emitStore(value, to: check.pointer)
+    finishWrite(check.stub, body: .store(value))
+    emitStackMove(-Int32(size))
+  }
+
+  mutating func emitStore(_ value: StackStore, to pointer: HostOperand) {
+    let size = instruction.operandSize
+    switch value {
+    case .general(let guest):
+      if let host = RegisterMap.host(guest) {
+        emitStoreRegister(host, to: pointer, size: size)
+      } else {
+        writer.load(.scratch, CodeWriter.slot(guest))
+        emitStoreRegister(.scratch, to: pointer, size: size)
+      }
+    case .immediate(let constant):
+      if size == 2 { writer.byte(0x66) }
+      writer.operation(0xc7, 0, pointer, wide: size == 8)
+      if size == 2 {
+        writer.immediate(Int64(constant), bytes: 2)
+      } else {
+        writer.word(constant)
+      }
+    case .returnAddress(let distance):
+      writer.load(.scratch, .state(StateLayout.field(\.codePage)))
+      writer.add(.scratch, .scratch, nil, distance, wide: isLong)
+      emitStoreRegister(.scratch, to: pointer, size: size)
+    case .spill:
+      writer.load(.scratch, .state(StateLayout.run(\.spill)))
+      emitStoreRegister(.scratch, to: pointer, size: size)
+    }
+  }
+
+  private mutating func emitStoreRegister(
+    _ register: HostRegister, to pointer: HostOperand, size: UInt8
+  ) {
+    if size == 2 { writer.byte(0x66) }
+    writer.store(register, pointer, wide: size == 8)
+  }
+
+  mutating func emitPush() {
+    let size = Int(instruction.operandSize)
+    if instruction.hasMemory {
+      emitAddress()
+      let check = emitCheck(size: size, .read, plain: false)
+      emitLoad(.address, check.pointer, size: size)
+      writer.store(.address, .state(StateLayout.run(\.spill)))
+      emitStackPush(.spill, size: size)
+    } else if instruction.operands[0].kind == .general {
+      emitStackPush(.general(instruction.operands[0].number), size: size)
+    } else {
+      emitStackPush(.immediate(Int32(truncatingIfNeeded: instruction.immediate)), size: size)
+    }
+  }
+
+  mutating func emitPop() {
+    let size = Int(instruction.operandSize)
+    emitStackAddress(0)
+    let check = emitCheck(size: size, .read, plain: false)
+    if instruction.hasMemory {
+      emitPopToMemory(from: check.pointer, size: size)
+      return
+    }
+    let guest = instruction.operands[0].number
+    if guest == 4 && size == 8 {
+      writer.load(.r15, check.pointer)
+      return
+    }
+    if size >= 4 {
+      let host = RegisterMap.host(guest) ?? .scratch
+      writer.load(host, check.pointer, wide: size == 8)
+      if RegisterMap.host(guest) == nil { writer.store(.scratch, CodeWriter.slot(guest)) }
+    } else {
+      emitLoad(.address, check.pointer, size: size)
+      let target =
+        RegisterMap.host(guest).map { HostOperand.register($0.rawValue) } ?? CodeWriter.slot(guest)
+      writer.segment(for: target)
+      writer.byte(0x66)
+      writer.byte(0x40 | CodeWriter.extensionBits(HostRegister.address.rawValue, target))
+      writer.byte(0x89)
+      writer.modRM(HostRegister.address.rawValue, target)
+    }
+    if guest != 4 { emitStackMove(Int32(size)) }
+  }
+
+  /// The address is computed with the stack pointer already moved, and checked before it moves.
+  private mutating func emitPopToMemory(from pointer: HostOperand, size: Int) {
+    emitLoad(.address, pointer, size: size)
+    writer.store(.address, .state(StateLayout.run(\.spill)))
+    emitAddress(stackBias: Int64(size))
+    let check = emitCheck(size: size, .write, plain: true)
+    emitStore(.spill, to: check.pointer)
+    finishWrite(check.stub, body: .store(.spill))
+    emitStackMove(Int32(size))
+  }
+
+  mutating func emitLeave() {
+    let size = Int(instruction.operandSize)
+    writer.add(.address, .rbp, nil, 0, wide: hasWideStack)
+    emitSegmentBase(2)
+    let check = emitCheck(size: size, .read, plain: false)
+    writer.add(.r15, .rbp, nil, Int32(size), wide: hasWideStack)
+    emitLoad(.rbp, check.pointer, size: size)
+  }
+}
