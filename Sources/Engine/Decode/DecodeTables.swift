@@ -24,6 +24,9 @@ struct CompactRow: BitwiseCopyable {
 
   var mask: UInt32 = 0
   var value: UInt32 = 0
+  /// What must be offered, at 128 and at 256 bits.
+  var feature: FeatureSet = []
+  var longFeature: FeatureSet = []
   var flags = FlagEffect.none
   var operation: Operation = .undefined
   var mandatoryPrefix: UInt8 = 0
@@ -31,9 +34,6 @@ struct CompactRow: BitwiseCopyable {
   var traits: Traits = []
   var check: RowCheck = .none
   var unit: ExecutionUnit = .integer
-  /// Bit numbers in a feature set, for 128 and for 256 bits.
-  var feature: UInt8 = 0
-  var longFeature: UInt8 = 0
   var immediate: SizeRule = .none
   /// Bytes after the first immediate: a selector, a nesting level.
   var secondImmediate: UInt8 = 0
@@ -157,8 +157,8 @@ extension CompactRow {
     mandatoryPrefix = row.prefixes.byte
     check = row.check
     unit = row.unit
-    feature = row.feature.bitIndex
-    longFeature = (row.longVectorFeature ?? row.feature).bitIndex
+    feature = row.feature
+    longFeature = row.longVectorFeature ?? row.feature
     operandCount = row.operandCount
     if row.conditional { traits.insert(.conditional) }
     if row.countedByImmediate { traits.insert(.counted) }
@@ -171,6 +171,7 @@ extension CompactRow {
       forms[number] = CompactForm(row.operands[number])
       takeImmediate(row.operands[number])
     }
+    if row.hasTrailingByte { immediate = .b1 }
     match(row)
   }
 

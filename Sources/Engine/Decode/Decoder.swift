@@ -34,7 +34,7 @@ package func decode(
   /// 32 bytes, zeros beyond those at hand.
   private let code: UnsafeRawPointer
   private let tables = DecodeTables.shared
-  private let features: UInt64
+  private let features: FeatureSet
   private let codeSize: CodeSize
   private(set) var position = 0
 
@@ -55,7 +55,7 @@ package func decode(
   init(code: UnsafeRawPointer, codeSize: CodeSize, features: FeatureSet) {
     unsafe self.code = code
     self.codeSize = codeSize
-    self.features = features.union(.always).rawValue
+    self.features = features.union(.always)
   }
 
   private var mode64: Bool { codeSize == .bits64 }
@@ -243,7 +243,7 @@ extension Decoding {
       let row = unsafe tables.row(number)
       if unsafe key & row.pointee.mask == row.pointee.value {
         let feature = unsafe vectorLong ? row.pointee.longFeature : row.pointee.feature
-        if features >> UInt64(feature) & 1 != 0 { return number }
+        if features.isSuperset(of: feature) { return number }
       }
       number &+= 1
     }

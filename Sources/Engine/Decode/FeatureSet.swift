@@ -53,7 +53,4 @@ package struct FeatureSet: OptionSet, BitwiseCopyable, Hashable, Sendable {
 
   /// Every feature that the tables know.
   package static let all = FeatureSet(rawValue: (1 << 34) - 1)
-
-  /// The lowest bit set, which is the place of a set with one feature.
-  var bitIndex: UInt8 { UInt8(rawValue.trailingZeroBitCount) }
 }

@@ -106,6 +106,8 @@ package struct OpcodeRow: BitwiseCopyable {
   package var conditional = false
   /// Flags are written only if the immediate, masked as a count, is not 0.
   package var countedByImmediate = false
+  /// An immediate byte for which the list of operands has no place.
+  package var hasTrailingByte = false
   /// The ModRM byte's mode is ignored: the operand is a register.
   package var registerAlways = false
   package var check: RowCheck = .none
@@ -122,8 +124,6 @@ package struct OpcodeRow: BitwiseCopyable {
     case same
     /// The first source has its own field.
     case separate
-    /// As `separate`, with the register that ends the list in the immediate.
-    case blend
   }
 }
 
@@ -199,6 +199,7 @@ extension OpcodeRow {
   var l0: OpcodeRow { with { $0.vectorLong = .zero } }
   var l1: OpcodeRow { with { $0.vectorLong = .one } }
   var counted: OpcodeRow { with { $0.countedByImmediate = true } }
+  var trailingByte: OpcodeRow { with { $0.hasTrailingByte = true } }
   /// Sixteen opcodes, one per condition.
   var conditions: OpcodeRow {
     with {

@@ -5,10 +5,16 @@ package enum OpcodeTables {
     [row(0, "(bad)").does(.undefined)] + grouped(sources.flatMap { expanded($0) })
 
   private static let sources: [[OpcodeRow]] = [
-    OneByteRows.all,
-    TwoByteRows.all.map { $0.map == .oneByte ? $0.with { $0.map = .twoByte } : $0 },
-    SystemRows.all.map { row in row.with { $0.map = .twoByte } },
+    OneByteRows.all, X87Rows.all,
+    placed(TwoByteRows.all + SystemRows.all, in: .twoByte),
+    placed(PackedIntegerRows.all + FloatingRows.all, in: .twoByte),
+    placed(TwoByteRows.extended38 + ThreeByteRows.map38 + VEXRows.map38, in: .threeByte38),
+    placed(ThreeByteRows.map3A + VEXRows.map3A, in: .threeByte3A),
   ]
+
+  private static func placed(_ rows: [OpcodeRow], in map: OpcodeMap) -> [OpcodeRow] {
+    rows.map { row in row.with { $0.map = map } }
+  }
 
   /// Adds the VEX twins of the rows that have one.
   private static func expanded(_ rows: [OpcodeRow]) -> [OpcodeRow] {
@@ -58,18 +64,14 @@ extension OpcodeRow {
     row.encoding = .vex
     row.sizing = .ignores66
     row.twin = .none
-    if row.prefixes == .any { row.prefixes = .none }
-    if feature == .always || feature == .sse3 || feature == .ssse3 || feature == .sse41
-      || feature == .sse42
-    {
-      row.feature = .avx
-    }
+    let replaced: FeatureSet = [.always, .sse3, .ssse3, .sse41, .sse42]
+    row.feature = feature.subtracting(replaced).union(.avx)
     guard twin != .same else { return row }
     row.operands[0] = operands[0].w
     row.operands[1] = .hx
     row.operands[2] = operands[1]
-    row.operands[3] = twin == .blend ? .lx : operands[2]
-    row.operandCount = twin == .blend ? 4 : operandCount + 1
+    row.operands[3] = operands[2]
+    row.operandCount = operandCount + 1
     return row
   }
 }

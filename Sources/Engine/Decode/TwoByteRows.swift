@@ -1,7 +1,7 @@
 /// The general and system instructions of the 0F, 0F 38 and 0F 3A maps: SDM vol. 2D, tables A-3
 /// to A-5. Their vector instructions are in files of their own.
 enum TwoByteRows {
-  static let all: [OpcodeRow] = general + bits + control + hints + extended38
+  static let all: [OpcodeRow] = general + bits + control + hints
 
   static let general: [OpcodeRow] = [
     row(0x40, "cmov", .gv.rw, .ev).conditions,
@@ -96,7 +96,7 @@ enum TwoByteRows {
     row(0xf1, "crc32", .gy.rw, .ev).f2Sized.needs(.sse42),
     row(0xf6, "adcx", .gy.rw, .ey).reads(.carry).writes(.carry).p66.needs(.adx),
     row(0xf6, "adox", .gy.rw, .ey).reads(.overflow).writes(.overflow).f3.needs(.adx),
-  ].map { row in row.with { $0.map = .threeByte38 } }
+  ]
 }
 
 extension FlagEffect {
