@@ -17,8 +17,16 @@ public protocol Hypervisor: Sendable {
   /// The processor features that a guest can be given, for ``VirtualCPU/setCPUID(_:)``.
   func supportedCPUID() throws(KVMError) -> [CPUIDEntry]
 
-  /// A machine without processors whose RAM is `memory`.
-  func makeMachine(memory: GuestMemory) throws(KVMError) -> Machine
+  /// A machine whose RAM is `memory`, still without processors; they will be numbered from 0 to
+  /// `processors`, excluded.
+  func makeMachine(memory: GuestMemory, processors: Int) throws(KVMError) -> Machine
+}
+
+extension Hypervisor {
+  /// A machine for one processor.
+  public func makeMachine(memory: GuestMemory) throws(KVMError) -> Machine {
+    try makeMachine(memory: memory, processors: 1)
+  }
 }
 
 /// One virtual machine: RAM, interrupt controllers, processors. Any thread may call it.

@@ -41,7 +41,9 @@ public struct KernelHypervisor: Hypervisor {
     return table.entries.map(CPUIDEntry.init)
   }
 
-  public func makeMachine(memory: GuestMemory) throws(KVMError) -> KernelMachine {
+  public func makeMachine(
+    memory: GuestMemory, processors: Int
+  ) throws(KVMError) -> KernelMachine {
     let file = try device.file(from: apus_kvm_create_vm, named: "KVM_CREATE_VM")
     return try KernelMachine(file: file, memory: memory, runPageSize: runPageSize)
   }

@@ -1,0 +1,33 @@
+import Engine
+import KVM
+
+/// CPUID's answers, found by leaf and subleaf.
+struct CPUIDTable {
+  private var answers: [UInt64: CPUIDResult] = [:]
+  /// Leaves whose answer does not depend on the subleaf.
+  private var plain: Set<UInt32> = []
+
+  /// As everywhere in KVM, the first of two entries that say the same counts.
+  init(_ entries: [CPUIDEntry]) {
+    for entry in entries {
+      let key = Self.key(entry.leaf, entry.subleaf ?? 0)
+      guard answers[key] == nil else { continue }
+      answers[key] = CPUIDResult(
+        eax: entry.eax, ebx: entry.ebx, ecx: entry.ecx, edx: entry.edx)
+      if entry.subleaf == nil { plain.insert(entry.leaf) }
+    }
+  }
+
+  /// Zeros for what there is not, as AMD's processors answer.
+  subscript(leaf: UInt32, subleaf: UInt32) -> CPUIDResult {
+    let key = Self.key(leaf, plain.contains(leaf) ? 0 : subleaf)
+    if let answer = answers[key] { return answer }
+    // Beyond the last level of the topology, the processor's own number is still told.
+    let number = leaf == 0xb ? answers[Self.key(leaf, 0)]?.edx ?? 0 : 0
+    return CPUIDResult(eax: 0, ebx: 0, ecx: leaf == 0xb ? subleaf & 0xff : 0, edx: number)
+  }
+
+  private static func key(_ leaf: UInt32, _ subleaf: UInt32) -> UInt64 {
+    UInt64(leaf) << 32 | UInt64(subleaf)
+  }
+}

@@ -1,0 +1,60 @@
+import Engine
+import KVM
+
+/// Model-specific registers with a meaning of their own here.
+private enum Register {
+  static let timeStampAdjust: UInt32 = 0x3b
+  static let apicBase: UInt32 = 0x1b
+  static let timeStampDeadline: UInt32 = 0x6e0
+  static let x2APIC: ClosedRange<UInt32> = 0x800...0x8ff
+  /// Both numbers of each of KVM's clocks.
+  static let wallClock: Set<UInt32> = [0x11, 0x4b56_4d00]
+  static let systemTime: Set<UInt32> = [0x12, 0x4b56_4d01]
+}
+
+extension SoftEnvironment {
+  func readModelSpecific(_ number: UInt32) -> UInt64? {
+    switch number {
+    case Register.apicBase: return apicBase
+    case Register.timeStampDeadline, Register.x2APIC:
+      return chips?.controller.readModelSpecific(number, processor: id)
+    case Register.timeStampAdjust: return (processor?.cpu.timeStampOffset ?? 0) &+ epoch.timeStamp
+    default: break
+    }
+    if Register.wallClock.contains(number) { return clock.wallClock }
+    if Register.systemTime.contains(number) { return clock.systemTime }
+    return models.read(number)
+  }
+
+  func writeModelSpecific(_ number: UInt32, value: UInt64) -> Bool {
+    switch number {
+    case Register.apicBase where chips == nil:
+      apicBase = value
+      return true
+    case Register.apicBase, Register.timeStampDeadline, Register.x2APIC:
+      return writeLocalAPIC(number, value)
+    case Register.timeStampAdjust:
+      setTimeStampAdjust(value)
+      return true
+    default: break
+    }
+    if Register.wallClock.contains(number) {
+      clock.setWallClock(value, in: memory)
+      return true
+    }
+    if Register.systemTime.contains(number) {
+      clock.setSystemTime(value, in: memory, offset: processor?.cpu.timeStampOffset ?? 0)
+      return true
+    }
+    return models.write(number, value)
+  }
+
+  /// IA32_TSC_ADJUST is what the counter is ahead of the machine's, so that writing the counter
+  /// shows in it, too. Reference: SDM vol. 3B, section 18.17.3.
+  private func setTimeStampAdjust(_ value: UInt64) {
+    guard let processor else { return }
+    processor.cpu.timeStampOffset = value &- epoch.timeStamp
+    chips?.controller.timestampChanged(
+      processor: id, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
+  }
+}

@@ -1,0 +1,121 @@
+import Engine
+public import KVM
+import X86
+
+extension SoftCPU {
+  public func registers() throws(KVMError) -> Registers {
+    let cpu = processor.cpu
+    var values = Registers()
+    (values.rax, values.rcx) = (cpu.registers[0], cpu.registers[1])
+    (values.rdx, values.rbx) = (cpu.registers[2], cpu.registers[3])
+    (values.rsp, values.rbp) = (cpu.registers[4], cpu.registers[5])
+    (values.rsi, values.rdi) = (cpu.registers[6], cpu.registers[7])
+    (values.r8, values.r9) = (cpu.registers[8], cpu.registers[9])
+    (values.r10, values.r11) = (cpu.registers[10], cpu.registers[11])
+    (values.r12, values.r13) = (cpu.registers[12], cpu.registers[13])
+    (values.r14, values.r15) = (cpu.registers[14], cpu.registers[15])
+    values.rip = cpu.instructionPointer
+    values.rflags = cpu.flags
+    return values
+  }
+
+  public func setRegisters(_ values: Registers) throws(KVMError) {
+    processor.cpu.registers = [
+      values.rax, values.rcx, values.rdx, values.rbx, values.rsp, values.rbp, values.rsi,
+      values.rdi, values.r8, values.r9, values.r10, values.r11, values.r12, values.r13,
+      values.r14, values.r15,
+    ]
+    processor.cpu.instructionPointer = values.rip
+    processor.cpu.flags = values.rflags
+    // Somebody who moves the processor elsewhere does not mean it to sleep on.
+    processor.cpu.halted = 0
+    processor.cpu.interruptShadow = 0
+  }
+
+  public func specialRegisters() throws(KVMError) -> SpecialRegisters {
+    let cpu = processor.cpu
+    var values = SpecialRegisters()
+    (values.cs, values.ds, values.es) = (cpu[.cs], cpu[.ds], cpu[.es])
+    (values.fs, values.gs, values.ss) = (cpu[.fs], cpu[.gs], cpu[.ss])
+    (values.tr, values.ldt) = (cpu[.task], cpu[.localTable])
+    (values.gdt, values.idt) = (cpu.globalTable, cpu.interruptTable)
+    (values.cr0, values.cr2, values.cr3) = (cpu.cr0, cpu.cr2, cpu.cr3)
+    (values.cr4, values.efer) = (cpu.cr4, cpu.efer)
+    values.cr8 = UInt64(environment.taskPriority)
+    values.apicBase = environment.apicBase
+    values.pendingInterrupt = environment.queuedInterrupt
+    return values
+  }
+
+  public func setSpecialRegisters(_ values: SpecialRegisters) throws(KVMError) {
+    processor.cpu[.cs] = values.cs
+    processor.cpu[.ds] = values.ds
+    processor.cpu[.es] = values.es
+    processor.cpu[.fs] = values.fs
+    processor.cpu[.gs] = values.gs
+    processor.cpu[.ss] = values.ss
+    processor.cpu[.task] = values.tr
+    processor.cpu[.localTable] = values.ldt
+    processor.cpu.globalTable = values.gdt
+    processor.cpu.interruptTable = values.idt
+    (processor.cpu.cr0, processor.cpu.cr4) = (values.cr0, values.cr4)
+    (processor.cpu.cr2, processor.cpu.cr3) = (values.cr2, values.cr3)
+    processor.cpu.efer = values.efer
+    processor.cpu.privilege =
+      values.cr0.contains(.protection) ? values.ss.attributes[.privilege] : 0
+    environment.taskPriority = UInt8(truncatingIfNeeded: values.cr8 & 0xf)
+    environment.apicBase = values.apicBase
+    if let vector = values.pendingInterrupt { environment.queuedInterrupt = vector }
+    processor.stateWasReplaced()
+    processor.doorbell.ring()
+  }
+
+  /// The state after power-on or INIT.
+  func resetRegisters() {
+    let offset = processor.cpu.timeStampOffset
+    processor.cpu = CPUState()
+    processor.cpu.timeStampOffset = offset
+    let reset = SpecialRegisters()
+    for name in [SegmentName.es, .ss, .ds, .fs, .gs] { processor.cpu[name] = reset.ds }
+    processor.cpu[.cs] = reset.cs
+    processor.cpu[.task] = reset.tr
+    processor.cpu[.localTable] = reset.ldt
+    processor.cpu.cr0 = reset.cr0
+    processor.cpu.instructionPointer = 0xfff0
+    processor.cpu.flags = .fixed
+    // What RDX says of the processor, as CPUID does in EAX.
+    processor.cpu.registers[2] = UInt64(environment.identify(leaf: 1, subleaf: 0).eax)
+    processor.stateWasReplaced()
+  }
+
+  public func modelSpecificRegisters(
+    _ numbers: [UInt32]
+  ) throws(KVMError) -> [ModelSpecificRegister] {
+    var registers: [ModelSpecificRegister] = []
+    for number in numbers {
+      guard let value = processor.modelSpecific(number) else {
+        throw Self.unknownRegister(number)
+      }
+      registers.append(ModelSpecificRegister(number, value))
+    }
+    return registers
+  }
+
+  public func setModelSpecificRegisters(
+    _ registers: [ModelSpecificRegister]
+  ) throws(KVMError) {
+    for register in registers
+    where !processor.setModelSpecific(register.number, register.value) {
+      throw Self.unknownRegister(register.number)
+    }
+  }
+
+  private static func unknownRegister(_ number: UInt32) -> KVMError {
+    let number = String(number, radix: 16)
+    return .unsupported("The engine refused the model-specific register 0x\(number).")
+  }
+
+  public func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError) {
+    environment.identity = CPUIDTable(entries)
+  }
+}

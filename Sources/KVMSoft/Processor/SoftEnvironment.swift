@@ -1,0 +1,133 @@
+import Chipset
+import DeviceModel
+import Engine
+import GuestMemory
+import KVM
+
+/// The machine around one processor, as the engine sees it.
+final class SoftEnvironment: ProcessorEnvironment {
+  let id: Int
+  let memory: GuestMemory
+  let epoch: MachineEpoch
+  let chips: InterruptChips?
+  private let mailbox: ProcessorMailbox
+  /// The devices of the run in progress.
+  var handler: (any ExitHandler)?
+  var identity = CPUIDTable([])
+  /// An interrupt to deliver, on machines without a controller.
+  var queuedInterrupt: UInt8?
+  var models = ModelSpecificStore()
+  var clock: ParavirtualClock
+  /// Set right after the processor is made, and outlived by it.
+  weak var processor: Processor?
+  /// CR8 and IA32_APIC_BASE on machines without a controller.
+  private var ownTaskPriority: UInt8 = 0
+  private var ownAPICBase: UInt64
+  /// The address of the local APIC's page, if it has one.
+  private var localPage: UInt64?
+
+  init(id: Int, machine: SoftMachine, chips: InterruptChips?) {
+    self.id = id
+    self.chips = chips
+    memory = machine.memory
+    epoch = machine.epoch
+    mailbox = machine.mailboxes[id]
+    clock = ParavirtualClock(epoch: machine.epoch)
+    ownAPICBase = 0xfee0_0800 | (id == 0 ? 0x100 : 0)
+    localPage = chips?.controller.localPage(processor: id)
+  }
+
+  // MARK: Ports and memory
+
+  func readPort(_ port: UInt16, size: Int) -> UInt32 {
+    if let chips, let width = AccessWidth(bytes: size),
+      let value = chips.ports.readOwned(UInt64(port), width: width)
+    {
+      return UInt32(truncatingIfNeeded: value)
+    }
+    return handler?.readPort(port, size: size) ?? .max
+  }
+
+  func writePort(_ port: UInt16, value: UInt32, size: Int) {
+    if let chips, let width = AccessWidth(bytes: size),
+      chips.ports.write(UInt64(value), to: UInt64(port), width: width)
+    {
+      return
+    }
+    handler?.writePort(port, value: value, size: size)
+  }
+
+  func readMemory(_ address: UInt64, size: Int) -> UInt64 {
+    guard let chips, let width = AccessWidth(bytes: size) else {
+      return handler?.readMemory(address, size: size) ?? .max
+    }
+    if address & ~0xfff == localPage {
+      return chips.controller.readLocal(address & 0xfff, width: width, processor: id)
+    }
+    return chips.memory.readOwned(address, width: width)
+      ?? handler?.readMemory(address, size: size) ?? .max
+  }
+
+  func writeMemory(_ address: UInt64, value: UInt64, size: Int) {
+    guard let chips, let width = AccessWidth(bytes: size) else {
+      handler?.writeMemory(address, value: value, size: size)
+      return
+    }
+    if address & ~0xfff == localPage {
+      chips.controller.writeLocal(value, to: address & 0xfff, width: width, processor: id)
+    } else if !chips.memory.write(value, to: address, width: width) {
+      handler?.writeMemory(address, value: value, size: size)
+    }
+  }
+
+  // MARK: Interrupts
+
+  var hasInterrupt: Bool {
+    queuedInterrupt != nil || chips?.controller.hasInterrupt(processor: id) ?? false
+  }
+
+  func acknowledgeInterrupt() -> UInt8? {
+    if let vector = queuedInterrupt {
+      queuedInterrupt = nil
+      return vector
+    }
+    return chips?.controller.acknowledge(processor: id)
+  }
+
+  var wantsToStop: Bool { mailbox.wantsToStop }
+
+  func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
+
+  var taskPriority: UInt8 {
+    get { chips?.controller.taskPriority(processor: id) ?? ownTaskPriority }
+    set {
+      if let chips {
+        chips.controller.setTaskPriority(newValue, processor: id)
+      } else {
+        ownTaskPriority = newValue
+      }
+    }
+  }
+
+  /// IA32_APIC_BASE; a value that the APIC refuses is dropped.
+  var apicBase: UInt64 {
+    get { chips?.controller.readModelSpecific(0x1b, processor: id) ?? ownAPICBase }
+    set {
+      if chips != nil { _ = writeLocalAPIC(0x1b, newValue) } else { ownAPICBase = newValue }
+    }
+  }
+
+  /// Writes a register of the local APIC's; `false` raises #GP.
+  func writeLocalAPIC(_ number: UInt32, _ value: UInt64) -> Bool {
+    guard let chips else { return false }
+    let isTaken = chips.controller.writeModelSpecific(number, value: value, processor: id) {
+      (counter: processor?.timeStamp ?? 0, kilohertz: clock.kilohertz)
+    }
+    if number == 0x1b { localPage = chips.controller.localPage(processor: id) }
+    return isTaken
+  }
+
+  // MARK: Identity
+
+  func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult { identity[leaf, subleaf] }
+}
