@@ -40,6 +40,7 @@ final class TimerThread: Sendable {
   }
 
   private let state: Monitor<State>
+  private let thread = Monitor<HostThread?>(nil)
   let queue: TimerQueue
 
   init() {
@@ -48,16 +49,23 @@ final class TimerThread: Sendable {
     queue = TimerQueue { state.change { $0.isEarlier = true } }
   }
 
-  /// Starts the thread, which keeps itself alive until ``stop()``.
+  /// Starts the thread, which knows the queue alone.
   func start() throws(SystemError) {
     let (state, queue) = (state, queue)
     let thread = try HostThread(named: "timers", stackSize: 1 << 20) {
       Self.serve(queue, state)
     }
-    thread.detach()
+    self.thread.withLock { $0 = thread }
   }
 
-  func stop() { state.change { $0.isStopping = true } }
+  func stop() {
+    state.change { $0.isStopping = true }
+    let thread = thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+    thread?.join()
+  }
 
   private static func serve(_ queue: TimerQueue, _ state: Monitor<State>) {
     while true {

@@ -36,7 +36,7 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
     initial: InitialProcessorState, connections: MachineConnections
   ) throws(MachineError) {
     do throws(KVMError) {
-      machine = try backend.makeMachine(memory: memory)
+      machine = try backend.makeMachine(memory: memory, processors: configuration.processors)
       try machine.makeInterruptController()
       try machine.makeTimer()
       start = ProcessorStart(

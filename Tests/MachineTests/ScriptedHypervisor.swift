@@ -19,7 +19,9 @@ struct ScriptedHypervisor: Hypervisor {
   init(_ script: [Step]) { machine = ScriptedMachine(script) }
 
   func supportedCPUID() throws(KVMError) -> [CPUIDEntry] { [] }
-  func makeMachine(memory: GuestMemory) throws(KVMError) -> ScriptedMachine { machine }
+  func makeMachine(
+    memory: GuestMemory, processors: Int
+  ) throws(KVMError) -> ScriptedMachine { machine }
 }
 
 final class ScriptedMachine: VirtualMachine {

@@ -1,7 +1,14 @@
 extension TinyGuest {
-  /// Runs the guest on a machine of its own. `isExpired` is asked whenever the processor is
-  /// interrupted, and ends a guest that never does.
-  public func run(on hypervisor: some Hypervisor, isExpired: () -> Bool) -> Verdict {
+  /// Runs the guest on a machine of its own.
+  ///
+  /// - Parameters:
+  ///   - watch: is given the processor's doorbell before the guest starts.
+  ///   - isExpired: is asked whenever the processor is interrupted, and ends a guest that would
+  ///     not end.
+  public func run(
+    on hypervisor: some Hypervisor, watch: (any Doorbell) -> Void = { _ in },
+    isExpired: () -> Bool
+  ) -> Verdict {
     do {
       let machine = try hypervisor.makeMachine(memory: makeMemory())
       if usesInterrupts { try machine.makeInterruptController() }
@@ -11,6 +18,7 @@ extension TinyGuest {
       try cpu.setModelSpecificRegisters(makeModelSpecificRegisters())
       try cpu.setRegisters(makeRegisters())
       let board = TinyBoard(doorbell: cpu.doorbell) { machine.setInterrupt(0, active: true) }
+      watch(cpu.doorbell)
       let stop = try run(cpu, board: board, isExpired: isExpired)
       return judge(board, stop, at: (try? cpu.registers())?.rip)
     } catch KVMError.refused(let call, let errno) {
