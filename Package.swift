@@ -10,8 +10,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library target; `imports` is the complete list of what it may import.
-func module(_ name: String, imports: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: imports, swiftSettings: strict)
+func module(
+  _ name: String, imports: [Target.Dependency] = [], plugins: [Target.PluginUsage] = []
+) -> Target {
+  .target(name: name, dependencies: imports, swiftSettings: strict, plugins: plugins)
 }
 
 /// A test suite beside the target it tests.
@@ -54,7 +56,11 @@ let package = Package(
     module(
       "KVMSoft",
       imports: ["KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
-    module("HostBackends", imports: ["PCDevices", "DeviceModel", "Host", "CArchive"]),
+    module(
+      "HostBackends", imports: ["PCDevices", "DeviceModel", "Host", "CArchive"],
+      plugins: ["GuestPrograms"]),
+    // Compiles the guest's init and embeds it in HostBackends.
+    .plugin(name: "GuestPrograms", capability: .buildTool()),
     // Layer 6
     module(
       "Machine",

@@ -17,7 +17,7 @@ extension ACPIPlatform {
       [
         .name("_HID", .eisaIdentifier("PNP0C02")),
         .name(
-          "_CRS", .resources([.ports(Power.event, count: 16), .ports(Power.resetPort, count: 1)])),
+          "_CRS", .resources([.ports(Power.event, count: 16)])),
       ])
   }
 
