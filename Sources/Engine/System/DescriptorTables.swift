@@ -75,7 +75,7 @@ extension Processor {
   }
 
   /// The two bytes of a selector operand.
-  private func readSelector(_ instruction: borrowing Instruction) throws(GuestFault) -> UInt64 {
+  func readSelector(_ instruction: borrowing Instruction) throws(GuestFault) -> UInt64 {
     if instruction.hasMemory {
       let linear = try linearAddress(of: instruction, size: 2, for: .read)
       return try readLinear(linear, size: 2, as: dataRead)

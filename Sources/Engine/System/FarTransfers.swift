@@ -14,7 +14,7 @@ extension Processor {
     if target.isSystem {
       return try jumpThroughSystem(target, selector, instruction)
     }
-    try enterCode(target, selector, offset)
+    enterCode(try checkedCode(target, selector, offset), selector, offset)
     return .jumped
   }
 
@@ -34,10 +34,9 @@ extension Processor {
       return try callThroughSystem(target, selector, returnAddress: next)
     }
     // Pushing comes after the last check of the target, and before any change.
-    try checkCode(target, selector)
-    try checkTarget(offset, target)
+    let code = try checkedCode(target, selector, offset)
     try pushReturn(next, size)
-    try enterCode(target, selector, offset)
+    enterCode(code, selector, offset)
     return .jumped
   }
 
@@ -91,8 +90,11 @@ extension Processor {
     return target
   }
 
-  /// The checks of a code segment that JMP and CALL name directly.
-  private func checkCode(_ code: Descriptor, _ selector: UInt16) throws(GuestFault) {
+  /// A code segment that JMP or CALL names directly, after all checks and marked as accessed.
+  private func checkedCode(
+    _ target: Descriptor, _ selector: UInt16, _ offset: UInt64
+  ) throws(GuestFault) -> Descriptor {
+    var code = target
     let requested = UInt8(selector & 3)
     guard code.isCode,
       code.isConforming
@@ -101,15 +103,12 @@ extension Processor {
       !(cpu.isLongMode && code.attributes[.long] && code.attributes[.defaultBig])
     else { throw .protection(selector) }
     guard code.isPresent else { throw .notPresent(selector) }
-  }
-
-  private func enterCode(
-    _ target: Descriptor, _ selector: UInt16, _ offset: UInt64
-  ) throws(GuestFault) {
-    var code = target
-    try checkCode(code, selector)
     try checkTarget(offset, code)
     try markAccessed(&code, selector)
+    return code
+  }
+
+  private func enterCode(_ code: Descriptor, _ selector: UInt16, _ offset: UInt64) {
     cpu[.cs] = code.register(selector & 0xfffc | UInt16(cpu.privilege))
     cpu.instructionPointer = offset
   }

@@ -81,7 +81,7 @@ extension Processor {
     guard let name = SegmentName(rawValue: instruction.modRMRegister), name != .cs,
       name.rawValue < SegmentName.localTable.rawValue
     else { throw .undefined }
-    let selector = UInt16(truncatingIfNeeded: try readOperand(1, of: instruction))
+    let selector = UInt16(truncatingIfNeeded: try readSelector(instruction))
     try loadSegment(name, selector)
     return finishSegmentLoad(name)
   }
