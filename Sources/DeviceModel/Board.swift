@@ -2,8 +2,6 @@
 public enum PowerRequest: Hashable, Sendable {
   case reset
   case powerOff
-  /// ACPI sleep state S3.
-  case suspend
 }
 
 /// Guest memory as the firmware of old reports it, in bytes.
@@ -27,6 +25,8 @@ public struct Board: Sendable {
   public let memorySize: MemorySize
   /// Takes resets and power-offs; may be called with a device's lock held, so it only notes them.
   public let power: @Sendable (PowerRequest) -> Void
+  /// Opens (`true`) and closes address line 20, as `power` is called.
+  public let setAddressLine20: @Sendable (Bool) -> Void
 
   /// Where devices' output goes, by the device's name (`com1`); set before devices are attached.
   public var outputs: [String: any ByteSink] = [:]
@@ -34,6 +34,8 @@ public struct Board: Sendable {
   public var inputs: [String: any ByteReceiver] = [:]
   /// Presses the power button; set by the power-management device.
   public var pressPowerButton: @Sendable () -> Void = {}
+  /// Types scan codes (set 1); set by the keyboard controller.
+  public var pressKeys: @Sendable ([UInt8]) -> Void = { _ in }
   /// Puts each device back into its state after power-on; filled by the devices.
   public var resets: [@Sendable () -> Void] = []
 
@@ -46,15 +48,21 @@ public struct Board: Sendable {
     self.timers = timers
     self.interrupts = interrupts
     (memorySize, power) = (host.memorySize, host.power)
+    setAddressLine20 = host.setAddressLine20
   }
 
   /// What the machine around the board is like.
   public struct Host: Sendable {
     public var memorySize: MemorySize
     public var power: @Sendable (PowerRequest) -> Void
+    public var setAddressLine20: @Sendable (Bool) -> Void
 
-    public init(memorySize: MemorySize, power: @escaping @Sendable (PowerRequest) -> Void) {
+    public init(
+      memorySize: MemorySize, power: @escaping @Sendable (PowerRequest) -> Void,
+      setAddressLine20: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) {
       (self.memorySize, self.power) = (memorySize, power)
+      self.setAddressLine20 = setAddressLine20
     }
   }
 }

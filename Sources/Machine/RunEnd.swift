@@ -24,12 +24,12 @@ public struct CrashReport: Hashable, Sendable {
 }
 
 extension RunEnd {
-  /// What a request of the guest's means for the run. Nothing here could wake a guest from suspend
+  /// What a request of the guest's means for the run. Nothing here could wake a guest from sleep
   /// to memory, so that ends it too.
   init(_ request: PowerRequest) {
     switch request {
     case .reset: self = .reset
-    case .powerOff, .suspend: self = .poweredOff
+    case .powerOff: self = .poweredOff
     }
   }
 

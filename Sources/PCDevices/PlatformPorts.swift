@@ -11,11 +11,13 @@ public enum PlatformPorts {
   public static let systemControlA: UInt64 = 0x92
   public static let managementCommand: Range<UInt64> = 0xb2..<0xb4
   public static let debugConsole: UInt64 = 0x402
-  /// PM1a event block (4 bytes), control block (2 bytes), timer (4 bytes), general events (4).
+  /// PM1a event block (4 bytes), control block (2 bytes), timer (4 bytes).
   public static let powerEvent: UInt64 = 0x600
   public static let powerControl: UInt64 = 0x604
   public static let powerTimer: UInt64 = 0x608
-  public static let generalEvent: UInt64 = 0x620
+  public static let power: Range<UInt64> = 0x600..<0x610
+  /// PCI's configuration address, whose second byte on its own is the reset register.
+  public static let configurationAddress: Range<UInt64> = 0xcf8..<0xcfc
   public static let reset: UInt64 = 0xcf9
 
   /// What the command port takes to hand the power management over to ACPI, and back.
@@ -23,8 +25,7 @@ public enum PlatformPorts {
   public static let disableACPI: UInt8 = 0xa1
   /// What the reset register takes to reset the machine.
   public static let resetValue: UInt8 = 0x06
-  /// The SLP_TYP values of suspend to memory and of power-off.
-  public static let sleepS3: UInt16 = 3
+  /// The SLP_TYP value of power-off.
   public static let sleepS5: UInt16 = 5
 }
 

@@ -42,9 +42,9 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// Reads and writes a device at random; returns how many of the reads gave something.
-func fuzz(
-  _ device: inout some BusDevice, size: UInt64, seed: UInt64, accesses: Int = 100_000,
-  between: (inout SeededGenerator) -> Void = { _ in }
+func fuzz<Device: BusDevice>(
+  _ device: inout Device, size: UInt64, seed: UInt64, accesses: Int = 100_000,
+  between: (inout Device, inout SeededGenerator) -> Void = { _, _ in }
 ) -> Int {
   var random = SeededGenerator(seed: seed)
   var answers = 0
@@ -57,7 +57,7 @@ func fuzz(
     } else if device.read(offset, width: width) & width.mask != 0 {
       answers += 1
     }
-    between(&random)
+    between(&device, &random)
   }
   return answers
 }
