@@ -94,7 +94,7 @@ public final class TerminalInput {
     if bytes.isEmpty {
       isExhausted = true
       loop.unwatch(descriptor.rawValue)
-      onEnd(.exhausted)
+      pass()
     } else if isTerminal && leaveKey.sees(bytes, at: HostClock.nanoseconds) {
       close()
       onEnd(.left)
@@ -104,10 +104,16 @@ public final class TerminalInput {
     }
   }
 
-  /// Gives the device what it has room for.
+  /// Gives the device what it has room for, and goes on reading if that leaves room here.
   private func pass() {
     if !waiting.isEmpty { waiting.removeFirst(receiver.receive(waiting)) }
-    guard !isTerminal && !isExhausted else { return }
-    if waiting.count < Self.capacity { watch() } else { loop.unwatch(descriptor.rawValue) }
+    if isExhausted {
+      // What a closed terminal left behind has no reader that could answer.
+      guard waiting.isEmpty || isTerminal else { return }
+      close()
+      onEnd(.exhausted)
+    } else if !isTerminal {
+      if waiting.count < Self.capacity { watch() } else { loop.unwatch(descriptor.rawValue) }
+    }
   }
 }

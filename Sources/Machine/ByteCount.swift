@@ -1,8 +1,10 @@
 /// An amount of memory, written as people write it: `512M`, `3G`, `2GiB`.
-public struct ByteCount: Hashable, Sendable {
+public struct ByteCount: Hashable, Comparable, Sendable {
   public var bytes: UInt64
 
   public init(bytes: UInt64) { self.bytes = bytes }
+
+  public static func < (left: Self, right: Self) -> Bool { left.bytes < right.bytes }
 
   public static func mebibytes(_ count: UInt64) -> Self { Self(bytes: count << 20) }
 

@@ -6,14 +6,16 @@ extension Board {
   /// The devices that every machine has: a PC without a graphics card.
   static func platform(
     timers: DeviceTimers, interrupts: some InterruptLines, memory: GuestMemory,
-    outputs: [String: any ByteSink], power: @escaping @Sendable (PowerRequest) -> Void
+    connections: MachineConnections,
+    power: @escaping @Sendable (PowerRequest) -> Void
   ) throws(AttachError) -> Board {
     var board = Board(
       buses: (ports: Bus(), memory: Bus()), clock: SystemClock(), timers: timers.queue,
       interrupts: interrupts,
       host: Host(memorySize: MemorySize(memory), power: power))
-    board.outputs = outputs
+    board.outputs = connections.outputs
     try SerialPort.attach(SerialPort.Options(port: 1), to: &board)
+    try GuestChannel.attach(to: &board, onEvent: connections.onReport)
     return board
   }
 }

@@ -3,7 +3,7 @@ public import DeviceModel
 public import GuestMemory
 import Host
 public import KVM
-import PCDevices
+public import PCDevices
 
 /// What connects a machine with the world around it.
 public struct MachineConnections: Sendable {
@@ -12,6 +12,9 @@ public struct MachineConnections: Sendable {
   /// Called on a processor's thread after each port write, with no lock held: may wait for a slow
   /// reader of the output.
   public var afterWrite: @Sendable () -> Void = {}
+  /// Called on a processor's thread when the first program of a guest of ours reports itself; it
+  /// only notes that.
+  public var onReport: @Sendable (GuestChannel.Event) -> Void = { _ in }
   /// Called once, on any thread, when the run has ended; it only wakes someone.
   public var onEnd: @Sendable () -> Void = {}
 
@@ -49,7 +52,7 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
     do throws(AttachError) {
       board = try Board.platform(
         timers: timers, interrupts: MachineInterrupts(machine), memory: memory,
-        outputs: connections.outputs
+        connections: connections
       ) { request in control.finish(RunEnd(request)) }
     } catch {
       throw .devices(error)
@@ -59,6 +62,9 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
 
   /// The device that takes input under this name (`com1`), if there is one.
   public func input(_ name: String) -> (any ByteReceiver)? { board.inputs[name] }
+
+  /// Tells the guest's command that its standard input is over.
+  public func endInput() { (board.inputs[GuestChannel.name] as? GuestInput)?.end() }
 
   /// Starts the processors.
   public func run() throws(MachineError) {

@@ -1,0 +1,71 @@
+import KVM
+import Machine
+import X86
+
+extension RunEnd {
+  /// What to say of an end that the guest did not mean; `nil` for the others.
+  var diagnosis: String? {
+    switch self {
+    case .poweredOff, .reset, .stopped: nil
+    case .crashed(let report): report.text
+    case .unexpected(let stop): "the guest's processor stopped: \(stop.phrase)."
+    case .failed(let error): "the guest cannot go on: \(error.sentence)"
+    }
+  }
+}
+
+extension Stop {
+  fileprivate var phrase: String {
+    switch self {
+    case .failedEntry(let reason): "the host's processor refused its state (\(hexadecimal(reason)))"
+    case .internalError(let error): "the hypervisor cannot carry on (\(error))"
+    case .unknown(let reason): "the hypervisor gave reason \(reason), which Apus does not know"
+    case .systemEvent(let event): "the hypervisor reports \(event)"
+    case .halted, .interrupted, .interruptWindow, .shutdown: "\(self)"
+    }
+  }
+}
+
+extension CrashReport {
+  /// The sentence and the registers.
+  fileprivate var text: String {
+    let mode =
+      if specialRegisters.efer.contains(.longModeActive) {
+        specialRegisters.cs.attributes[.long] ? "64-bit" : "compatibility"
+      } else if specialRegisters.cr0.contains(.protection) {
+        specialRegisters.cr0.contains(.paging) ? "paged protected" : "protected"
+      } else {
+        "real"
+      }
+    let privilege = specialRegisters.ss.attributes[.privilege]
+    return """
+      the guest crashed with a triple fault (processor \(processor), \(mode) mode, privilege \
+      \(privilege)).
+      \(table)
+      """
+  }
+
+  private var table: String {
+    let (general, special) = (registers, specialRegisters)
+    let rows: [[(String, UInt64)]] = [
+      [("rip", general.rip), ("rsp", general.rsp), ("rflags", general.rflags.rawValue)],
+      [("rax", general.rax), ("rbx", general.rbx), ("rcx", general.rcx)],
+      [("rdx", general.rdx), ("rsi", general.rsi), ("rdi", general.rdi)],
+      [("rbp", general.rbp), ("r8", general.r8), ("r9", general.r9)],
+      [("r10", general.r10), ("r11", general.r11), ("r12", general.r12)],
+      [("r13", general.r13), ("r14", general.r14), ("r15", general.r15)],
+      [("cr0", special.cr0.rawValue), ("cr2", special.cr2), ("cr3", special.cr3)],
+      [("cr4", special.cr4.rawValue), ("efer", special.efer.rawValue), ("idt", special.idt.base)],
+    ]
+    return rows.map { row in
+      row.map { name, value in
+        String(repeating: " ", count: 8 - name.count) + name + " " + padded(value)
+      }.joined()
+    }.joined(separator: "\n")
+  }
+
+  private func padded(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

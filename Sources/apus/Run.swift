@@ -1,0 +1,62 @@
+import ArgumentParser
+import Glibc
+import Host
+import KVMLinux
+import Machine
+
+/// Boots a virtual machine and stays with it to its end.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Boot a virtual machine.",
+    discussion: """
+      Without --initrd the guest is a small one of Apus's own making: a shell on the terminal, or \
+      COMMAND with its output, input and exit status. Without a terminal on standard input and \
+      without COMMAND it says what it is and how long it took to boot.
+
+      Leave a guest with poweroff, or by pressing Ctrl-] three times.
+      """)
+
+  @Option(help: "The kernel: a bzImage (vmlinuz) or an ELF vmlinux. Default: the host's own.")
+  var kernel: String?
+
+  @Option(help: "The initial RAM disk. Default: one made by Apus.")
+  var initrd: String?
+
+  @Option(help: "Words to add to the kernel's command line.")
+  var append: String = ""
+
+  @Option(name: [.short, .long], help: "Guest memory: a number and K, M, G or T.")
+  var memory: ByteCount = .mebibytes(512)
+
+  @Option(name: [.short, .customLong("cpus")], help: "Virtual processors.")
+  var cpus: Int = 1
+
+  @Option(help: "Who runs guest code.")
+  var accel: MachineConfiguration.Accelerator = .auto
+
+  @Flag(name: [.short, .long], help: "Show the kernel's console where it would stay hidden.")
+  var verbose = false
+
+  @Argument(parsing: .postTerminator, help: "A command to run in the guest, after --.")
+  var command: [String] = []
+
+  func run() throws {
+    let start = HostClock.nanoseconds
+    let plan = try RunPlan(self)
+    // Before there are other threads, which inherit it.
+    let signals: SignalSource
+    do {
+      signals = try SignalSource([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH])
+    } catch {
+      throw Failure(error)
+    }
+    let session = try GuestSession(plan, on: KernelHypervisor(), signals: signals, begunAt: start)
+    throw Failure(nil, status: try session.run())
+  }
+}
+
+extension ByteCount: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension MachineConfiguration.Accelerator: ExpressibleByArgument {}

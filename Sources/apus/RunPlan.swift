@@ -1,0 +1,115 @@
+import Glibc
+import Host
+import HostBackends
+import Machine
+
+/// A run as the command line asks for it, checked as far as that goes without starting anything.
+struct RunPlan {
+  /// What happens with the guest's console and with our standard streams.
+  enum Mode: Equatable {
+    /// The console is on our streams, in raw mode when they are a terminal.
+    case console
+    /// The guest says what it is, and we how long it took.
+    case report
+    case command([String])
+  }
+
+  let mode: Mode
+  let isVerbose: Bool
+  let configuration: MachineConfiguration
+
+  /// The least that a Linux kernel can do anything in, and what page tables can map.
+  private static let memoryRange = ByteCount.mebibytes(16)...ByteCount.mebibytes(8 << 20)
+
+  init(_ arguments: Run) throws(Failure) {
+    mode = try Self.mode(arguments)
+    isVerbose = arguments.verbose
+    try Self.check(arguments)
+    var configuration = MachineConfiguration(
+      kernel: try Self.kernel(arguments), initrd: arguments.initrd,
+      commandLine: Self.commandLine(arguments, mode),
+      memory: arguments.memory, processors: arguments.cpus)
+    configuration.accelerator = arguments.accel
+    self.configuration = configuration
+  }
+
+  /// Whether a person sits at the guest's console.
+  var isInteractive: Bool { mode == .console && TerminalModes.isTerminal(STDIN_FILENO) }
+
+  /// The initial RAM disk of our own that serves the mode.
+  var initramfs: Initramfs {
+    switch mode {
+    case .console:
+      let size = TerminalModes.size(STDIN_FILENO)
+      return Initramfs(
+        .shell(
+          Initramfs.Window(
+            rows: UInt16(clamping: size?.rows ?? 0), columns: UInt16(clamping: size?.columns ?? 0)))
+      )
+    case .report: return Initramfs(.report)
+    case .command(let arguments): return Initramfs(.command(arguments))
+    }
+  }
+
+  private static func kernel(_ arguments: Run) throws(Failure) -> String {
+    if let path = arguments.kernel { return path }
+    do throws(KernelLocator.Failure) {
+      return try KernelLocator().find()
+    } catch {
+      throw Failure(error.sentence)
+    }
+  }
+
+  /// What the kernel is told: where its console is, and to end a panic in a reset, which ends the
+  /// run. Our own guests keep it quiet, for speed and for the reader; what is wrong still appears.
+  private static func commandLine(_ arguments: Run, _ mode: Mode) -> String {
+    var words = ["console=ttyS0", "panic=-1"]
+    if arguments.initrd == nil && !arguments.verbose { words.append("quiet") }
+    if !arguments.append.isEmpty { words.append(arguments.append) }
+    return words.joined(separator: " ")
+  }
+
+  private static func mode(_ arguments: Run) throws(Failure) -> Mode {
+    if let first = arguments.command.first {
+      if arguments.initrd != nil {
+        throw Failure(
+          "a command can only run in the initial RAM disk that Apus makes; leave out --initrd.")
+      }
+      if first.isEmpty { throw Failure("the command's name is empty; say what to run after --.") }
+      return .command(arguments.command)
+    }
+    if arguments.initrd == nil && !TerminalModes.isTerminal(STDIN_FILENO) { return .report }
+    return .console
+  }
+
+  private static func check(_ arguments: Run) throws(Failure) {
+    let memory = arguments.memory
+    if memory < memoryRange.lowerBound {
+      throw Failure(
+        "\(memory) is too little memory for a Linux guest; give it \(memoryRange.lowerBound) or "
+          + "more with -m.")
+    }
+    if memory > memoryRange.upperBound {
+      throw Failure("\(memory) is more memory than a guest can have; \(memoryRange.upperBound) is.")
+    }
+    if memory.bytes % 4096 != 0 {
+      throw Failure("-m \(memory) is not a multiple of 4K, the size of a page; round it.")
+    }
+    if arguments.cpus < 1 {
+      throw Failure("a guest needs a processor; -c \(arguments.cpus) gives it none.")
+    }
+    if arguments.cpus > 1 {
+      throw Failure(
+        "-c \(arguments.cpus) is not possible yet: this version runs one virtual processor; leave "
+          + "-c out.")
+    }
+    if arguments.accel == .kvm {
+      throw Failure(
+        "--accel kvm is not built yet: this version runs guests on the software engine; use "
+          + "--accel auto or --accel soft.")
+    }
+    if arguments.append.utf8.contains(0) {
+      throw Failure("--append has a zero byte in it, where the kernel would stop reading.")
+    }
+  }
+}
