@@ -71,7 +71,8 @@ let package = Package(
     .executableTarget(
       name: "apus",
       dependencies: [
-        "Machine", "KVMLinux", "KVMSoft", "Engine", "KVM", "Host",
+        "Machine", "KVMLinux", "KVMSoft", "Engine", "KVM", "Boot", "HostBackends", "DeviceModel",
+        "X86", "Host",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -13,7 +13,7 @@ struct Apus: ParsableCommand {
   /// Parses the arguments, runs the command, and turns every error into a sentence and a status.
   static func main() {
     // A reader of our output that goes away is an error of writing, not a signal.
-    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -26,7 +26,7 @@ struct Apus: ParsableCommand {
 
   private static func end(_ failure: Failure) -> Never {
     if let sentence = failure.sentence { complain(sentence) }
-    exit(failure.status)
+    Glibc.exit(failure.status)
   }
 
   /// Ends after what the argument parser threw: help asked for, or arguments that make no sense.
@@ -34,7 +34,7 @@ struct Apus: ParsableCommand {
     guard exitCode(for: error) != .success else { exit(withError: error) }
     let message = message(for: error)
     complain(message.isEmpty ? fullMessage(for: error) : message)
-    exit(Failure.misuse)
+    Glibc.exit(Failure.misuse)
   }
 
   private static func complain(_ sentence: String) {

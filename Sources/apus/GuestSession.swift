@@ -116,7 +116,9 @@ final class GuestSession<Backend: Hypervisor> {
     machine.stop()
     input?.close()
     let news = streams.news.withLock { $0 }
-    if verdict == nil, plan.mode == .report { streams.output.write(timetable(news)) }
+    if verdict == nil, plan.mode == .report, news.exit != nil {
+      streams.output.write(timetable(news))
+    }
     // A reader that does not read must not hold up an end that somebody asked for.
     streams.finish(by: verdict == nil ? nil : HostClock.nanoseconds + 500_000_000)
     TerminalModes.restore()

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 import Host
-import KVMLinux
+import KVMSoft
 import Machine
 
 /// Boots a virtual machine and stays with it to its end.
@@ -50,7 +50,7 @@ struct Run: ParsableCommand {
     } catch {
       throw Failure(error)
     }
-    let session = try GuestSession(plan, on: KernelHypervisor(), signals: signals, begunAt: start)
+    let session = try GuestSession(plan, on: SoftHypervisor(), signals: signals, begunAt: start)
     throw Failure(nil, status: try session.run())
   }
 }
