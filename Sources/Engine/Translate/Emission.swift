@@ -70,7 +70,6 @@ extension BlockTranslator {
     let site = sites.insert(instruction, offset: UInt16(offset & 0xfff))
     writer.constant(.scratch, UInt64(UInt32(site)))
     emitCall(thunk)
-    if instruction.operation.endsBlock { hasEnded = true }
   }
 }
 
