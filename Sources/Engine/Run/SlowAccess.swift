@@ -8,6 +8,7 @@ extension Processor {
   /// reads find their data there, and writes are committed from it by ``commit(_:_:)``.
   func access(_ site: AccessSite, _ linear: UInt64, _ continuation: UInt64) -> UInt64 {
     let linear = linear & linearMask
+    if unsafe traceLevel > 2 { trace("A \(hex(linear)) \(site.access.rawValue) \(site.size) off \(hex(site.offset))") }
     do throws(GuestFault) {
       if Int(linear & 0xfff) + site.size <= 4096, try accessPage(site, linear) {
         return continuation
@@ -58,7 +59,11 @@ extension Processor {
       run.bounceLinear = linear
       run.bounceSize = UInt64(site.size)
     }
-    if site.access.contains(.read) {
+    if site.access.contains(.read) && site.size <= 8 {
+      // One access of the size asked for: device registers care.
+      let value = try readLinear(linear, size: site.size, as: dataRead)
+      unsafe buffer.storeBytes(of: value, as: UInt64.self)
+    } else if site.access.contains(.read) {
       unsafe try readLinear(
         linear, into: UnsafeMutableRawBufferPointer(start: buffer, count: site.size),
         as: dataRead)
