@@ -10,9 +10,10 @@ extension BlockTranslator {
     emitCall(thunks.attention)
   }
 
-  /// Whether a target, by its distance from the page's start, is in the block's own page.
+  /// Whether a target, by its distance from the page's start, is in the block's own page: all of
+  /// it, so that an instruction that might end in the next page is looked up each time.
   private func isNear(_ target: Int64) -> Bool {
-    target >= 0 && target < 4096 && offset < 4096 && !mode.contains(.single)
+    target >= 0 && target <= 4096 - 15 && offset < 4096 && !mode.contains(.single)
       && nextOffset <= 4096
   }
 
