@@ -11,18 +11,19 @@ struct ArchiveReader: ~Copyable {
 
   private let archive: OpaquePointer
 
-  /// A reader for single compressed streams; `nil` when libarchive has no memory.
-  init?() {
+  /// A reader of one layer of compression, given by libarchive's number (`ARCHIVE_FILTER_…`);
+  /// `nil` when libarchive was built without it.
+  ///
+  /// libarchive would guess the filter by itself, and then guess again at what comes out of it.
+  init?(filter: CInt) {
     guard let archive = unsafe archive_read_new() else { return nil }
+    guard unsafe archive_read_support_format_raw(archive) == ARCHIVE_OK,
+      unsafe archive_read_append_filter(archive, filter) == ARCHIVE_OK
+    else {
+      unsafe archive_read_free(archive)
+      return nil
+    }
     unsafe self.archive = unsafe archive
-    // One by one: "all" includes filters that start programs of the host.
-    unsafe archive_read_support_filter_gzip(archive)
-    unsafe archive_read_support_filter_xz(archive)
-    unsafe archive_read_support_filter_lzma(archive)
-    unsafe archive_read_support_filter_lz4(archive)
-    unsafe archive_read_support_filter_zstd(archive)
-    unsafe archive_read_support_filter_bzip2(archive)
-    unsafe archive_read_support_format_raw(archive)
   }
 
   deinit { unsafe archive_read_free(archive) }

@@ -1,3 +1,5 @@
+import CArchive
+
 /// The compressed kernel inside a bzImage, which the host unpacks faster than the guest would.
 ///
 /// The build of Linux puts the unpacked size behind the stream, four bytes, little-endian; gzip's
@@ -16,6 +18,8 @@ public struct KernelPayload: Hashable, Sendable {
   public enum Failure: Error, Hashable {
     /// What libarchive says of the stream.
     case damaged(String)
+    /// libarchive was built without this compression.
+    case unsupported
     /// More or fewer bytes came out than the stream's end announces.
     case wrongSize(announced: Int)
     /// The receiver wanted no more.
@@ -41,11 +45,11 @@ public struct KernelPayload: Hashable, Sendable {
 
   /// Gives the unpacked kernel in order to `take`, which returns whether it wants more.
   public func unpack(_ payload: RawSpan, _ take: (RawSpan) -> Bool) throws(Failure) {
-    if compression == .none {
+    guard let filter = compression.filter else {
       if !take(payload) { throw .stopped }
       return
     }
-    guard let reader = ArchiveReader() else { throw .damaged("") }
+    guard let reader = ArchiveReader(filter: filter) else { throw .unsupported }
     let tail = compression == .gzip ? 0 : 4
     var room = size
     var isTooLong = false
@@ -73,6 +77,19 @@ extension KernelPayload.Compression {
     let match = Self.signatures.first { head.starts(with: $0.bytes) }
     guard let match else { return nil }
     self = match.compression
+  }
+
+  /// libarchive's number for it; `nil` when there is nothing to undo.
+  fileprivate var filter: CInt? {
+    switch self {
+    case .none: nil
+    case .gzip: ARCHIVE_FILTER_GZIP
+    case .xz: ARCHIVE_FILTER_XZ
+    case .lzma: ARCHIVE_FILTER_LZMA
+    case .lz4: ARCHIVE_FILTER_LZ4
+    case .zstd: ARCHIVE_FILTER_ZSTD
+    case .bzip2: ARCHIVE_FILTER_BZIP2
+    }
   }
 
   private static let signatures: [(bytes: [UInt8], compression: Self)] = [
