@@ -83,7 +83,7 @@ struct SystemMachine {
 
   init() throws {
     memory = try GuestMemory(size: 8 << 20)
-    processor = try Processor(memory: memory, environment: environment)
+    processor = try Processor(memory: memory, environment: environment, features: .all)
     try buildPageTables()
     try buildDescriptors()
     processor.cpu.cr0 = [.protection, .extensionType, .writeProtect, .paging, .numericError]
