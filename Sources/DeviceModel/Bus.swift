@@ -15,17 +15,31 @@ public enum AttachError: Error, Hashable {
 public final class Bus: Sendable {
   struct Entry: Sendable {
     let first: UInt64
-    let last: UInt64
-    let name: String
-    let slot: any BusSlot
+    let target: Target
   }
 
-  /// The owner of a range, to be called after the table's lock is given back.
-  struct Hit {
-    let slot: any BusSlot
-    let offset: UInt64
-    /// How many bytes from the address on belong to the slot, less one.
-    let lastOffset: UInt64
+  /// A device and its range. The two functions are made where the device's type is known, so
+  /// that nothing generic is left on the way to it.
+  final class Target: Sendable {
+    let first: UInt64
+    let last: UInt64
+    let name: String
+    let read: @Sendable (UInt64, AccessWidth) -> UInt64
+    let write: @Sendable (UInt64, UInt64, AccessWidth) -> Void
+
+    init(
+      range: Range<UInt64>, name: String,
+      read: @escaping @Sendable (UInt64, AccessWidth) -> UInt64,
+      write: @escaping @Sendable (UInt64, UInt64, AccessWidth) -> Void
+    ) {
+      (first, last, self.name) = (range.lowerBound, range.upperBound - 1, name)
+      (self.read, self.write) = (read, write)
+    }
+
+    /// Whether an access at `address`, which lies in the range, ends in it too.
+    func holds(_ address: UInt64, width: AccessWidth) -> Bool {
+      last - address >= UInt64(width.bytes - 1)
+    }
   }
 
   /// Sorted by address, never overlapping.
@@ -34,17 +48,33 @@ public final class Bus: Sendable {
   public init() {}
 
   /// Gives `range` to `slot`; `name` is for messages.
+  @inlinable
   public func attach(
     _ slot: some BusSlot, named name: String, at range: Range<UInt64>
   ) throws(AttachError) {
+    try attach(
+      named: name, at: range,
+      read: { slot.read($0, width: $1) },
+      write: { slot.write($0, to: $1, width: $2) })
+  }
+
+  /// Gives `range` to two functions: offset and width to value; value, offset and width.
+  public func attach(
+    named name: String, at range: Range<UInt64>,
+    read: @escaping @Sendable (UInt64, AccessWidth) -> UInt64,
+    write: @escaping @Sendable (UInt64, UInt64, AccessWidth) -> Void
+  ) throws(AttachError) {
     precondition(!range.isEmpty, "a device takes at least one address")
-    let entry = Entry(
-      first: range.lowerBound, last: range.upperBound - 1, name: name, slot: slot)
+    let target = Target(range: range, name: name, read: read, write: write)
     let owner = table.withLock { entries -> String? in
-      let index = Self.position(of: entry.first, in: entries)
-      if index > 0, entries[index - 1].last >= entry.first { return entries[index - 1].name }
-      if index < entries.count, entries[index].first <= entry.last { return entries[index].name }
-      entries.insert(entry, at: index)
+      let index = Self.position(of: target.first, in: entries)
+      if index > 0, entries[index - 1].target.last >= target.first {
+        return entries[index - 1].target.name
+      }
+      if index < entries.count, entries[index].first <= target.last {
+        return entries[index].target.name
+      }
+      entries.insert(Entry(first: target.first, target: target), at: index)
       return nil
     }
     if let owner { throw .addressConflict(range: range, owner: owner) }
@@ -62,7 +92,7 @@ public final class Bus: Sendable {
 
   /// Every device's name and range, by address.
   public var map: [(name: String, range: ClosedRange<UInt64>)] {
-    table.withLock { $0.map { ($0.name, $0.first...$0.last) } }
+    table.withLock { $0.map { ($0.target.name, $0.first...$0.target.last) } }
   }
 
   /// What `address` reads as.
@@ -72,17 +102,16 @@ public final class Bus: Sendable {
 
   /// What `address` reads as; `nil` when no device owns any of its bytes.
   public func readOwned(_ address: UInt64, width: AccessWidth) -> UInt64? {
-    if let hit = find(address) {
-      if hit.lastOffset - hit.offset >= UInt64(width.bytes - 1) {
-        return hit.slot.read(hit.offset, width: width) & width.mask
+    if let target = find(address) {
+      if target.holds(address, width: width) {
+        return target.read(address - target.first, width) & width.mask
       }
     } else if !reaches(address, width: width) {
       return nil
     }
     var value: UInt64 = 0
     for index in 0..<UInt64(width.bytes) {
-      let hit = find(address &+ index)
-      let byte = hit.map { $0.slot.read($0.offset, width: .byte) } ?? 0xff
+      let byte = find(address &+ index).map { $0.read(address &+ index - $0.first, .byte) } ?? 0xff
       value |= (byte & 0xff) &<< (8 &* index)
     }
     return value
@@ -91,36 +120,30 @@ public final class Bus: Sendable {
   /// Writes `value`; returns whether a device owns any of the bytes.
   @discardableResult
   public func write(_ value: UInt64, to address: UInt64, width: AccessWidth) -> Bool {
-    if let hit = find(address) {
-      if hit.lastOffset - hit.offset >= UInt64(width.bytes - 1) {
-        hit.slot.write(value & width.mask, to: hit.offset, width: width)
+    if let target = find(address) {
+      if target.holds(address, width: width) {
+        target.write(value & width.mask, address - target.first, width)
         return true
       }
     } else if !reaches(address, width: width) {
       return false
     }
     for index in 0..<UInt64(width.bytes) {
-      guard let hit = find(address &+ index) else { continue }
-      hit.slot.write((value &>> (8 &* index)) & 0xff, to: hit.offset, width: .byte)
+      guard let target = find(address &+ index) else { continue }
+      target.write((value &>> (8 &* index)) & 0xff, address &+ index - target.first, .byte)
     }
     return true
   }
 
-  /// The device that owns `address`.
-  private func find(_ address: UInt64) -> Hit? {
+  /// The device that owns `address`, to be called after the table's lock is given back.
+  private func find(_ address: UInt64) -> Target? {
     table.withLock { entries in
-      let index = Self.position(of: address, in: entries)
-      if index < entries.count, entries[index].first == address {
-        return Self.hit(entries[index], address)
-      }
-      guard index > 0, entries[index - 1].last >= address else { return nil }
-      return Self.hit(entries[index - 1], address)
+      var index = Self.position(of: address, in: entries)
+      if index == entries.count || entries[index].first != address { index -= 1 }
+      guard index >= 0 else { return nil }
+      let target = entries[index].target
+      return target.last >= address ? target : nil
     }
-  }
-
-  private static func hit(_ entry: Entry, _ address: UInt64) -> Hit {
-    Hit(
-      slot: entry.slot, offset: address - entry.first, lastOffset: entry.last - entry.first)
   }
 
   /// Whether an access that begins outside any device ends in one.

@@ -24,8 +24,7 @@ public struct CrashReport: Hashable, Sendable {
 }
 
 extension RunEnd {
-  /// What a request of the guest's means for the run. Nothing here could wake a guest from sleep
-  /// to memory, so that ends it too.
+  /// What a request of the guest's means for the run.
   init(_ request: PowerRequest) {
     switch request {
     case .reset: self = .reset

@@ -1,4 +1,5 @@
 import DeviceModel
+import Glibc
 import Synchronization
 import Testing
 
@@ -11,6 +12,13 @@ private struct Probe: BusDevice {
   mutating func write(_ value: UInt64, to offset: UInt64, width: AccessWidth) {
     last = (value, offset, width)
   }
+}
+
+/// Nanoseconds this thread has run.
+private func processorTime() -> Int {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 @Suite struct BusTests {
@@ -74,15 +82,14 @@ private struct Probe: BusDevice {
     }
     let count = 1_000_000
     var sum: UInt64 = 0
-    let time = ContinuousClock().measure {
-      for index in 0..<count {
-        sum &+= bus.read(UInt64(index % 24) * 0x100 + 3, width: .byte)
-      }
+    let start = processorTime()
+    for index in 0..<count {
+      sum &+= bus.read(UInt64(index % 24) * 0x100 + 3, width: .byte)
     }
+    let time = processorTime() - start
     #expect(sum == UInt64(count) * 0x13)
-    // Generous: the host may be busy. The design's figure is 50 ns.
-    print("bus access: \(time / count)")
-    #expect(time / count < .microseconds(1))
+    // Generous, for the host may be slow or busy; on the development machine it is below 50 ns.
+    #expect(time / count < 500, "\(time / count) ns")
   }
 }
 
