@@ -77,7 +77,9 @@ let package = Package(
       ],
       swiftSettings: strict),
     // Tests
-    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host"]),
+    .systemLibrary(
+      name: "CZydis", path: "Tests/CZydis", providers: [.apt(["libzydis-dev"])]),
+    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host", "CZydis"]),
     tests("ChipsetTests", imports: ["Chipset", "DeviceModel", "X86"]),
     tests("PCDevicesTests", imports: ["PCDevices", "DeviceModel"]),
     tests("BootTests", imports: ["Boot", "HostBackends", "GuestMemory", "X86"]),

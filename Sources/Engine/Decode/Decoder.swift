@@ -200,6 +200,8 @@ extension Decoding {
       }
       map = selected
     }
+    // Outside 64-bit mode there are eight registers, and B is ignored.
+    if !mode64 { extensions &= 8 }
     encoding = .vex
     vectorLong = last & 4 != 0
     vexRegister = (~last >> 3) & 15

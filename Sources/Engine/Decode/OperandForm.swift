@@ -13,6 +13,8 @@ package struct OperandForm: BitwiseCopyable {
   package var size: SizeRule = .none
   package var memorySize: SizeRule = .none
   package var mode: Mode = .any
+  /// Used, but not written in assembly language.
+  package var isHidden = false
 
   package static let none = OperandForm()
 
@@ -22,6 +24,13 @@ package struct OperandForm: BitwiseCopyable {
   package var rw: OperandForm { with(.readWrite) }
   /// The same operand, named but neither read nor written.
   package var unused: OperandForm { with([]) }
+
+  /// The same operand, which assembly language leaves out.
+  package var hidden: OperandForm {
+    var form = self
+    form.isHidden = true
+    return form
+  }
 
   private func with(_ access: Access) -> OperandForm {
     var form = self

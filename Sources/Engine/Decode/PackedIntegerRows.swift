@@ -80,8 +80,9 @@ enum PackedIntegerRows {
     row(0xe7, "movntq", .mq.w, .pq).np,
     row(0xe7, "movntdq", .mx.w, .vx).p66.twin(.same),
     row(0xf0, "lddqu", .vx.w, .mx).f2.needs(.sse3).twin(.same),
-    row(0xf7, "maskmovq", .pq, .nq, .implied(.b8).w).np.does(.maskedMove),
-    row(0xf7, "maskmovdqu", .vdq, .udq, .implied(.b16).w).p66.l0.does(.maskedMove).twin(.same),
+    row(0xf7, "maskmovq", .pq, .nq, .implied(.b8).w.hidden).np.does(.maskedMove),
+    row(0xf7, "maskmovdqu", .vdq, .udq, .implied(.b16).w.hidden).p66.l0.does(.maskedMove).twin(
+      .same),
     row(0xd7, "pmovmskb", .gd.w, .nq).np,
     row(0xd7, "pmovmskb", .gd.w, .ux).p66.twin(.same, long: .avx2),
     row(0x77, "emms").np,

@@ -88,13 +88,13 @@ enum ThreeByteRows {
     row(0x44, "pclmulqdq", .vdq.rw, .wdq, .ib).p66.needs(.pclmulqdq).l0.twin(.separate),
     row(0xcc, "sha1rnds4", .vdq.rw, .wdq, .ib).np.needs(.sha),
     row(0xdf, "aeskeygenassist", .vdq.w, .wdq, .ib).p66.needs(.aes).l0.twin(.same),
-    row(0x60, "pcmpestrm", .vdq, .wdq, .raxY, .rdxY).trailingByte
+    row(0x60, "pcmpestrm", .vdq, .wdq, .raxY.hidden, .rdxY.hidden).trailingByte
       .p66.needs(.sse42).flags(.all).l0.twin(.same),
-    row(0x61, "pcmpestri", .vdq, .wdq, .raxY, .rdxY).trailingByte
+    row(0x61, "pcmpestri", .vdq, .wdq, .raxY.hidden, .rdxY.hidden).trailingByte
       .p66.needs(.sse42).flags(.all).does(.compareStringsIndex).l0.twin(.same),
-    row(0x62, "pcmpistrm", .vdq, .wdq, .ib, .xmm0.w)
+    row(0x62, "pcmpistrm", .vdq, .wdq, .ib, .xmm0.w.hidden)
       .p66.needs(.sse42).flags(.all).l0.twin(.same),
-    row(0x63, "pcmpistri", .vdq, .wdq, .ib, .ecx.w)
+    row(0x63, "pcmpistri", .vdq, .wdq, .ib, .ecx.w.hidden)
       .p66.needs(.sse42).flags(.all).does(.compareStringsIndex).l0.twin(.same),
   ]
 }

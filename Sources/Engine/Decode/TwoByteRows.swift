@@ -7,8 +7,8 @@ enum TwoByteRows {
     row(0x40, "cmov", .gv.rw, .ev).conditions,
     row(0x90, "set", .eb.w).conditions,
     row(0xaf, "imul", .gv.rw, .ev).flags(.all),
-    row(0xb0, "cmpxchg", .eb.rw, .gb, .al.rw).flags(.all).lock,
-    row(0xb1, "cmpxchg", .ev.rw, .gv, .rax.rw).flags(.all).lock,
+    row(0xb0, "cmpxchg", .eb.rw, .gb, .al.rw.hidden).flags(.all).lock,
+    row(0xb1, "cmpxchg", .ev.rw, .gv, .rax.rw.hidden).flags(.all).lock,
     row(0xb6, "movzx", .gv.w, .eb),
     row(0xb7, "movzx", .gv.w, .ew),
     row(0xbe, "movsx", .gv.w, .eb),
@@ -17,9 +17,9 @@ enum TwoByteRows {
     row(0xc1, "xadd", .ev.rw, .gv.rw).flags(.all).lock,
     row(0xc3, "movnti", .my.w, .gy).np,
     row(0xc8, "bswap", .zv.rw),
-    group(0xc7, 1, "cmpxchg8b", .mq.rw, .eax.rw, .edx.rw, .ebx)
+    group(0xc7, 1, "cmpxchg8b", .mq.rw, .eax.rw.hidden, .edx.rw.hidden, .ebx.hidden)
       .flags(.zero).does(.compareExchangeWide).lock.w0,
-    group(0xc7, 1, "cmpxchg16b", .mdq.rw, .raxY.rw, .rdxY.rw, .rbxY)
+    group(0xc7, 1, "cmpxchg16b", .mdq.rw, .raxY.rw.hidden, .rdxY.rw.hidden, .rbxY.hidden)
       .flags(.zero).does(.compareExchangeWide).lock.w1.only64.needs(.cmpxchg16b),
     group(0xc7, 6, "rdrand", .rv.w).flags(.all).sized.needs(.rdrand),
     group(0xc7, 7, "rdseed", .rv.w).flags(.all).sized.needs(.rdseed),
@@ -61,9 +61,9 @@ enum TwoByteRows {
     row(0xa1, "pop", .fs.w).does(.popSegment).default64,
     row(0xa8, "push", .gs).does(.pushSegment).default64,
     row(0xa9, "pop", .gs.w).does(.popSegment).default64,
-    row(0xb2, "lss", .gv.w, .mp, .ss.w).does(.loadFarPointer),
-    row(0xb4, "lfs", .gv.w, .mp, .fs.w).does(.loadFarPointer),
-    row(0xb5, "lgs", .gv.w, .mp, .gs.w).does(.loadFarPointer),
+    row(0xb2, "lss", .gv.w, .mp, .ss.w.hidden).does(.loadFarPointer),
+    row(0xb4, "lfs", .gv.w, .mp, .fs.w.hidden).does(.loadFarPointer),
+    row(0xb5, "lgs", .gv.w, .mp, .gs.w.hidden).does(.loadFarPointer),
     row(0x0b, "ud2").does(.undefined),
     row(0xb9, "ud1", .gv.unused, .ev.unused).does(.undefined),
     row(0xff, "ud0", .gv.unused, .ev.unused).does(.undefined),

@@ -99,7 +99,7 @@ enum VEXRows {
     vex(0xf5, "bzhi", .gy.w, .ey, .by).np.needs(.bmi2).flags(.all).l0,
     vex(0xf5, "pext", .gy.w, .by, .ey).f3.needs(.bmi2).l0,
     vex(0xf5, "pdep", .gy.w, .by, .ey).f2.needs(.bmi2).l0,
-    vex(0xf6, "mulx", .gy.w, .by.w, .ey, .rdxY).f2.needs(.bmi2).l0,
+    vex(0xf6, "mulx", .gy.w, .by.w, .ey, .rdxY.hidden).f2.needs(.bmi2).l0,
     vex(0xf7, "shlx", .gy.w, .ey, .by).p66.needs(.bmi2).l0,
     vex(0xf7, "sarx", .gy.w, .ey, .by).f3.needs(.bmi2).l0,
     vex(0xf7, "shrx", .gy.w, .ey, .by).f2.needs(.bmi2).l0,

@@ -1,0 +1,64 @@
+import Engine
+import Foundation
+
+/// Random numbers that a seed repeats: SplitMix64.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+    return value ^ (value >> 31)
+  }
+
+  /// The seed of this run: APUS_SEED if set, else one that differs each time.
+  static func runSeed() -> UInt64 {
+    let given = ProcessInfo.processInfo.environment["APUS_SEED"].flatMap { UInt64($0) }
+    return given ?? UInt64.random(in: 0...UInt64.max)
+  }
+}
+
+/// Random code, denser in instructions than random bytes are: every opcode of every map is as
+/// likely, prefixes are as frequent as the maps that need them.
+struct RandomCode {
+  var generator: SeededGenerator
+
+  /// Sixteen bytes that start with something like an instruction.
+  mutating func next(_ codeSize: CodeSize) -> [UInt8] {
+    var bytes: [UInt8] = []
+    let choice = generator.next()
+    let opcode = UInt8(truncatingIfNeeded: choice >> 56)
+    while bytes.count < 3, chance(3) {
+      bytes.append([0x66, 0xf2, 0xf3, 0x66, 0xf3, 0x67, 0xf0, 0x2e, 0x64, 0x36][Int(below(10))])
+    }
+    let vex = choice & 7 >= 6
+    if vex, chance(40) {
+      bytes.append(0x48)
+    } else if vex {
+      bytes = bytes.filter { $0 & 0xfe == 0x64 }
+    }
+    if !vex, codeSize == .bits64, chance(2) { bytes.append(0x40 | UInt8(below(16))) }
+    switch choice & 7 {
+    case 0, 1: bytes.append(opcode)
+    case 2, 3: bytes += [0x0f, opcode]
+    case 4: bytes += [0x0f, 0x38, opcode]
+    case 5: bytes += [0x0f, 0x3a, opcode]
+    case 6: bytes += [0xc5, vexLow() | UInt8(below(2)) << 7, opcode]
+    default: bytes += [0xc4, UInt8(below(8)) << 5 | 1 + UInt8(below(3)), vexLow() | wide(), opcode]
+    }
+    while bytes.count < 24 { bytes.append(UInt8(truncatingIfNeeded: generator.next())) }
+    return bytes
+  }
+
+  /// vvvv, L and pp; vvvv is often unused.
+  private mutating func vexLow() -> UInt8 {
+    let register: UInt8 = chance(2) ? 15 : UInt8(below(16))
+    return register << 3 | UInt8(below(8))
+  }
+  private mutating func wide() -> UInt8 { chance(2) ? 0x80 : 0 }
+  private mutating func below(_ limit: UInt64) -> UInt64 { generator.next() % limit }
+  private mutating func chance(_ odds: UInt64) -> Bool { below(odds) == 0 }
+}
