@@ -34,6 +34,7 @@ build:
 test: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
 	swift test -c release
+	Tests/Boot/run arguments
 
 check:
 	@tools/install-packages $(CHECK_PACKAGES)

@@ -9,6 +9,15 @@ extension FileDescriptor {
     FileDescriptor(owning: try checked(unsafe apus_open(path, flags, mode), "open"))
   }
 
+  /// Opens the null device as each standard stream that our parent has left closed, so that no file
+  /// of ours takes its number.
+  public static func openMissingStandardStreams() {
+    for number in STDIN_FILENO...STDERR_FILENO {
+      let copy = apus_duplicate(number)
+      if copy >= 0 { close(copy) } else { _ = unsafe apus_open("/dev/null", O_RDWR, 0) }
+    }
+  }
+
   /// A second descriptor for the same open file, for those who may not close the first.
   public static func duplicate(of descriptor: CInt) throws(SystemError) -> FileDescriptor {
     FileDescriptor(owning: try checked(apus_duplicate(descriptor), "dup"))

@@ -12,6 +12,7 @@ struct Apus: ParsableCommand {
 
   /// Parses the arguments, runs the command, and turns every error into a sentence and a status.
   static func main() {
+    FileDescriptor.openMissingStandardStreams()
     // A reader of our output that goes away is an error of writing, not a signal.
     _ = signal(SIGPIPE, SIG_IGN)
     do {
