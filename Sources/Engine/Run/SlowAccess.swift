@@ -8,7 +8,6 @@ extension Processor {
   /// reads find their data there, and writes are committed from it by ``commit(_:_:)``.
   func access(_ site: AccessSite, _ linear: UInt64, _ continuation: UInt64) -> UInt64 {
     let linear = linear & linearMask
-    if unsafe traceLevel > 2 { trace("A \(hex(linear)) \(site.access.rawValue) \(site.size) off \(hex(site.offset))") }
     do throws(GuestFault) {
       if Int(linear & 0xfff) + site.size <= 4096, try accessPage(site, linear) {
         return continuation
