@@ -16,8 +16,18 @@ struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
   /// One instruction only: single step, or the instruction after STI.
   static let single = BlockMode(rawValue: 1 << 9)
 
+  /// CR4.TSD at CPL 3: RDTSC raises #GP.
+  static let timeStampTrap = BlockMode(rawValue: 1 << 10)
+  /// CR4.SMAP: EFLAGS.AC selects the supervisor's memory view.
+  static let guardsUserPages = BlockMode(rawValue: 1 << 11)
+
   init(codeSize: CodeSize, view: MemoryView) {
     rawValue = UInt32(codeSize.rawValue) | UInt32(view.rawValue) << 2
+  }
+
+  /// The same mode, seeing memory through another view.
+  func seeing(_ view: MemoryView) -> BlockMode {
+    BlockMode(rawValue: rawValue & ~0xc | UInt32(view.rawValue) << 2)
   }
 
   var codeSize: CodeSize { CodeSize(rawValue: UInt8(rawValue & 3)) ?? .bits64 }

@@ -39,6 +39,16 @@ struct JumpCache {
     unsafe words(StateLayout.jumpTargets(view))[index] = find
   }
 
+  /// The host address to enter `linear` at; it expects the address in R11.
+  @inline(always)
+  func target(_ view: MemoryView, linear: UInt64) -> UInt64? {
+    let index = Int(linear & 0xffff)
+    guard unsafe words(StateLayout.jumpTags(view))[index] == linear, linear != 0 else {
+      return nil
+    }
+    return unsafe words(StateLayout.jumpTargets(view))[index]
+  }
+
   func enter(_ view: MemoryView, linear: UInt64, target: UInt64, isGlobal: Bool) {
     let index = Int(linear & 0xffff)
     if logCount(view) == Self.logCapacity { flush(view, keepingGlobal: false) }

@@ -55,6 +55,9 @@ enum MemoryView: UInt8, BitwiseCopyable, CaseIterable {
 struct RunState: BitwiseCopyable {
   /// Every bit above the page offset, for PEXT.
   var pageMask: UInt64 = ~0xfff
+  /// Every bit but RFLAGS.IF, and every bit but RFLAGS.AC.
+  var interruptMask: UInt64 = ~0x200
+  var alignmentMask: UInt64 = ~0x4_0000
   var bitOffsetMask: UInt64 = 63
   var bitOffsetMask32: UInt64 = 31
   var bitOffsetMask16: UInt64 = 15

@@ -142,7 +142,7 @@ extension Operation {
     switch self {
     case .undefined, .jump, .jumpIndirect, .call, .callIndirect, .returnNear, .jumpFar, .callFar,
       .returnFar, .interrupt, .interrupt3, .interrupt1, .interruptReturn, .systemCall,
-      .systemReturn, .systemEnter, .systemExit, .halt, .setInterrupt, .setAlignment,
+      .systemReturn, .systemEnter, .systemExit, .halt, .setAlignment,
       .clearAlignment, .moveToControl, .invalidatePage, .popFlags, .jumpCounter,
       .writeExtendedControl, .resumeFromManagement, .hypercall:
       true

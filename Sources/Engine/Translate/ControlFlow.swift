@@ -28,6 +28,19 @@ extension BlockTranslator {
     }
   }
 
+  /// Goes to the next instruction in another mode, which the state block must already say.
+  mutating func emitModeChange(to mode: BlockMode) {
+    if isNear(Int64(nextOffset)) {
+      writer.byte(0xe9)
+      writer.word(0)
+      noteExit(to: Int64(nextOffset), mode: mode)
+    } else {
+      emitConstantLinear(Int64(nextOffset))
+      emitCall(thunks.find)
+    }
+    hasEnded = true
+  }
+
   /// Goes to another page: the same code may be mapped at several addresses, so the target is
   /// looked up by its linear address.
   mutating func emitFarJump(to target: Int64) {
@@ -36,12 +49,12 @@ extension BlockTranslator {
   }
 
   /// A link to be made at the 32-bit displacement just written.
-  private mutating func noteExit(to target: Int64) {
+  private mutating func noteExit(to target: Int64, mode: BlockMode? = nil) {
     let exit = Int32(store.count.exits)
     store.count.exits += 1
     store[exit: exit] = BlockExit(
       patch: here - 4, stub: 0, target: Int32(target), linked: 0, nextIncoming: 0,
-      page: source.physical >> 12, mode: mode)
+      page: source.physical >> 12, mode: mode ?? self.mode)
     var stub = ColdStub(kind: .exit, site: here - 4)
     stub.exit = exit
     _ = addCold(stub)

@@ -25,7 +25,11 @@ extension BlockTranslator {
     case .call: emitCallDirect()
     case .callIndirect: emitCallIndirect()
     case .returnNear: emitReturn()
-    case .readTimeStamp: emitSystem(thunks.system)
+    case .readTimeStamp: emitReadTimeStamp()
+    case .clearInterrupt: emitClearInterrupt()
+    case .setInterrupt: emitSetInterrupt()
+    case .clearAlignment, .setAlignment: emitAlignmentFlag()
+    case .swapSegmentBase: emitSwapSegmentBase()
     case .saveExtended, .restoreExtended, .saveFloating, .restoreFloating, .gather:
       emitSystem(thunks.systemExtended)
     default: emitSystem(thunks.system)
