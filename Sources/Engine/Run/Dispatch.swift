@@ -13,6 +13,7 @@ extension Processor {
   func dispatch() -> UInt64 {
     while true {
       if let reason = serveRequests() { return leave(reason) }
+      if let known = knownEntry() { return known }
       do throws(GuestFault) {
         return try findEntry()
       } catch {
@@ -34,6 +35,8 @@ extension Processor {
       cpu.is64Bit ? .bits64 : cpu[.cs].attributes[.defaultBig] ? .bits32 : .bits16
     var mode = BlockMode(codeSize: size, view: memoryView)
     if cpu.privilege == 3 { mode.insert(.userPrivilege) }
+    if cpu.privilege != 0 && cpu.cr4.contains(.timeStampDisable) { mode.insert(.timeStampTrap) }
+    if cpu.cr4.contains(.supervisorAccessPrevention) { mode.insert(.guardsUserPages) }
     if size == .bits64 || hasFlatSegments { mode.insert(.flat) }
     if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
     if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }
@@ -59,6 +62,17 @@ extension Processor {
   var linearInstructionPointer: UInt64 {
     if cpu.is64Bit { return cpu.instructionPointer }
     return (cpu[.cs].base &+ cpu.instructionPointer) & linearMask
+  }
+
+  /// The entry that the jump cache has for the instruction pointer.
+  @inline(always)
+  private func knownEntry() -> UInt64? {
+    let mode = blockMode
+    guard run.jumpCacheModes[Int(mode.view.rawValue)] == mode.rawValue else { return nil }
+    let linear = linearInstructionPointer
+    guard let target = jumpCache.target(mode.view, linear: linear) else { return nil }
+    run.pointer = linear  // The thunk puts it in R11.
+    return target
   }
 
   private func findEntry() throws(GuestFault) -> UInt64 {
