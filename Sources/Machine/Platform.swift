@@ -14,7 +14,7 @@ extension Board {
       interrupts: interrupts,
       host: Host(memorySize: MemorySize(memory), power: power))
     board.outputs = connections.outputs
-    try SerialPort.attach(SerialPort.Options(port: 1), to: &board)
+    try attachPlatform(to: &board)
     try GuestChannel.attach(to: &board, onEvent: connections.onReport)
     return board
   }

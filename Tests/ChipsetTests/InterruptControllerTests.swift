@@ -74,6 +74,27 @@ import Testing
     #expect(bench.controller.acknowledge(processor: 0) == nil)
   }
 
+  @Test func `a line without a device is driven by its number`() throws {
+    let bench = try Bench()
+    bench.setAPIC(0xf0, 0x1ff)
+    bench.setIOAPIC(0x30, 0x60)
+    for number in [16, 24, 1 << 40, -1] { bench.controller.setLine(number, to: true) }
+    #expect(bench.controller.acknowledge(processor: 0) == 0x60)
+    #expect(bench.controller.acknowledge(processor: 0) == nil)
+  }
+
+  @Test func `routes can lead to messages`() throws {
+    let bench = try Bench()
+    bench.setAPIC(0xf0, 0x1ff)
+    var routes = InterruptRoute.standard
+    routes.append([.message(address: 0xfee0_0000, data: 0x71)])
+    bench.controller.setRoutes(routes)
+    bench.controller.setLine(24, to: true)
+    #expect(bench.controller.acknowledge(processor: 0) == 0x71)
+    bench.controller.setLine(24, to: false)
+    #expect(bench.controller.acknowledge(processor: 0) == nil)
+  }
+
   @Test func `a level interrupt nobody can take is not lost`() throws {
     let bench = try Bench()
     bench.setIOAPIC(0x22, 0x8000 | 0x59)

@@ -8,14 +8,14 @@ struct ControllerState: Sendable {
   var locals: [LocalAPIC]
   private let deliver: @Sendable (Int, ProcessorEvent) -> Void
 
-  /// A wire's end: the line it belongs to and its level. The first ones are the lines' own.
+  /// A wire's end: the line it belongs to and its level.
   private struct Wire {
     let number: Int
     var isAsserted = false
   }
-  private var wires: [Wire]
-  /// How many wires of each line are asserted.
-  private var asserted: [Int]
+  private var wires: [Wire] = []
+  /// For each line: the wire that belongs to no device, and how many wires are asserted.
+  private var lines: [(own: Int, asserted: Int)] = []
   private var routes: [[InterruptRoute]] = InterruptRoute.standard
   /// The 8259s' output when LINT0 was last driven.
   private var local0 = false
@@ -25,8 +25,7 @@ struct ControllerState: Sendable {
   init(locals: [LocalAPIC], deliver: @escaping @Sendable (Int, ProcessorEvent) -> Void) {
     self.locals = locals
     self.deliver = deliver
-    wires = (0..<InterruptRoute.standard.count).map { Wire(number: $0) }
-    asserted = Array(repeating: 0, count: InterruptRoute.standard.count)
+    makeLines(through: InterruptRoute.standard.count - 1)
   }
 
   mutating func reset() {
@@ -51,7 +50,10 @@ struct ControllerState: Sendable {
   }
 
   private mutating func makeLines(through number: Int) {
-    while asserted.count <= number { asserted.append(0) }
+    while lines.count <= number {
+      lines.append((own: wires.count, asserted: 0))
+      wires.append(Wire(number: lines.count - 1))
+    }
   }
 
   mutating func setRoutes(_ new: [[InterruptRoute]]) {
@@ -59,13 +61,18 @@ struct ControllerState: Sendable {
     makeLines(through: new.count - 1)
   }
 
+  /// Drives a line's own wire; lines that are not there have none.
+  mutating func setOwnWire(of number: Int, to isAsserted: Bool) {
+    if lines.indices.contains(number) { setWire(lines[number].own, to: isAsserted) }
+  }
+
   /// Drives a wire; its line follows the first to rise and the last to fall.
   mutating func setWire(_ wire: Int, to isAsserted: Bool) {
     guard wires.indices.contains(wire), wires[wire].isAsserted != isAsserted else { return }
     wires[wire].isAsserted = isAsserted
     let number = wires[wire].number
-    asserted[number] += isAsserted ? 1 : -1
-    if asserted[number] == (isAsserted ? 1 : 0) { setLine(number, to: isAsserted) }
+    lines[number].asserted += isAsserted ? 1 : -1
+    if lines[number].asserted == (isAsserted ? 1 : 0) { setLine(number, to: isAsserted) }
   }
 
   /// Drives a line along all its routes.
@@ -88,8 +95,8 @@ struct ControllerState: Sendable {
   }
 
   private mutating func pulse(_ number: Int) {
-    setWire(number, to: true)
-    setWire(number, to: false)
+    setOwnWire(of: number, to: true)
+    setOwnWire(of: number, to: false)
   }
 
   /// Sends what IOAPIC pins have to send.
@@ -137,6 +144,27 @@ struct ControllerState: Sendable {
   /// Tells a processor if it has an interrupt to take.
   func announce(_ processor: Int) {
     if hasInterrupt(processor) { deliver(processor, .interrupt) }
+  }
+
+  /// A processor's write to its APIC's page.
+  mutating func writeLocal(
+    _ value: UInt64, to offset: UInt64, width: AccessWidth, of processor: Int, now: UInt64
+  ) {
+    let action = locals[processor].write(value, to: offset, width: width, now: now)
+    perform(action, of: processor)
+    // A lower priority or the end of an interrupt may let another one through.
+    announce(processor)
+  }
+
+  /// A processor's write to an x2APIC register; `false` raises #GP.
+  mutating func writeModelSpecific(
+    _ index: UInt32, _ value: UInt64, of processor: Int, now: UInt64
+  ) -> Bool {
+    let action = locals[processor].writeModelSpecific(index, value: value, now: now)
+    guard let action else { return false }
+    perform(action, of: processor)
+    announce(processor)
+    return true
   }
 
   /// Does what a local APIC asked for.

@@ -94,7 +94,8 @@ extension InterruptController {
 
   /// What the processor reads at `offset` in its APIC page.
   public func readLocal(_ offset: UInt64, width: AccessWidth, processor: Int) -> UInt64 {
-    let now = clock.now
+    // Asking the time costs more than all the rest; only the current count needs it.
+    let now = (0x384..<0x394).contains(offset) ? clock.now : 0
     return state.withLock { $0.locals[processor].read(offset, width: width, now: now) }
   }
 
@@ -102,19 +103,18 @@ extension InterruptController {
   public func writeLocal(
     _ value: UInt64, to offset: UInt64, width: AccessWidth, processor: Int
   ) {
-    let now = clock.now
-    withTimers { state in
-      let action = state.locals[processor].write(value, to: offset, width: width, now: now)
-      state.perform(action, of: processor)
-      // A lower priority or the end of an interrupt may let another one through.
-      state.announce(processor)
+    guard LocalAPIC.affectsTimer(offset) else {
+      state.withLock { $0.writeLocal(value, to: offset, width: width, of: processor, now: 0) }
+      return
     }
+    let now = clock.now
+    withTimers { $0.writeLocal(value, to: offset, width: width, of: processor, now: now) }
   }
 
   /// A model-specific register of the local APIC: IA32_APIC_BASE (0x1b), IA32_TSC_DEADLINE
   /// (0x6e0) or the x2APIC's (0x800 to 0x8ff); `nil` raises #GP.
   public func readModelSpecific(_ number: UInt32, processor: Int) -> UInt64? {
-    let now = clock.now
+    let now = number == 0x839 ? clock.now : 0
     return state.withLock { state in
       switch number {
       case 0x1b: state.locals[processor].base
@@ -142,15 +142,12 @@ extension InterruptController {
       withTimers { $0.locals[processor].setTimestampDeadline(value, at: instant) }
       return true
     case 0x800...0x8ff:
-      let now = clock.now
-      return withTimers { state in
-        let action = state.locals[processor].writeModelSpecific(
-          number - 0x800, value: value, now: now)
-        guard let action else { return false }
-        state.perform(action, of: processor)
-        state.announce(processor)
-        return true
+      let index = number - 0x800
+      guard LocalAPIC.affectsTimer(UInt64(index) << 4) else {
+        return state.withLock { $0.writeModelSpecific(index, value, of: processor, now: 0) }
       }
+      let now = clock.now
+      return withTimers { $0.writeModelSpecific(index, value, of: processor, now: now) }
     default: return false
     }
   }

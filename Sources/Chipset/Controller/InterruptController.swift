@@ -56,9 +56,10 @@ public final class InterruptController: Sendable {
 
   // MARK: Lines and messages
 
-  /// Drives global system interrupt `number` for the wire that belongs to nobody else.
+  /// Drives global system interrupt `number` by the wire that belongs to no device; without
+  /// effect when there is no such line.
   public func setLine(_ number: Int, to isAsserted: Bool) {
-    state.withLock { $0.setWire(number, to: isAsserted) }
+    state.withLock { $0.setOwnWire(of: number, to: isAsserted) }
   }
 
   /// Delivers a message-signalled interrupt; returns whether a processor took it.

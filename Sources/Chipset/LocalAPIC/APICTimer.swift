@@ -26,6 +26,11 @@ struct APICTimer: Sendable {
 
 /// Reference: SDM vol. 3A, section 11.5.4.
 extension LocalAPIC {
+  /// Whether a write to the register at this offset needs the time and may move the deadline.
+  static func affectsTimer(_ offset: UInt64) -> Bool {
+    offset == 0x320 || offset == 0x380 || offset == 0x3e0
+  }
+
   var timerMode: APICTimer.Mode? { APICTimer.Mode(rawValue: self[.timer] >> 17 & 3) }
 
   /// Nanoseconds a count takes, as a shift.
