@@ -75,8 +75,10 @@ extension Processor {
     guard flushes == store.count.flushes, exit.linked == 0 else { return entry }
     // An interrupt may have led elsewhere: link only what the jump itself names.
     let target = store.find(exit.page << 12 | UInt64(exit.target) & 0xfff, exit.mode)
-    if target != 0, store[block: target].secondPage == 0,
-      store.cache.run(at: store[block: target].entry) == entry
+    guard target != 0, store[block: target].secondPage == 0 else { return entry }
+    let block = store[block: target]
+    if entry == store.cache.run(at: block.entry)
+      || entry == store.cache.run(at: block.crossPageEntry)
     {
       store.link(index, to: target)
     }

@@ -75,6 +75,7 @@ struct Thunks: BitwiseCopyable {
     writer.modRM(7, .state(StateLayout.run(\.hostControlWord)))
     writer.store(.rsi, .state(StateLayout.run(\.continuation)))
     writer.extendedState(5)
+    writer.load(.address, .state(StateLayout.run(\.pointer)))
     writer.restoreGuestRegisters()
     writer.operation(0xff, 4, .state(StateLayout.run(\.continuation)), wide: false)
   }
