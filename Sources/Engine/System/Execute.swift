@@ -55,6 +55,7 @@ extension Processor {
     case .restoreExtended: try restoreExtended(instruction)
     case .saveFloating: try saveLegacy(instruction)
     case .restoreFloating: try restoreLegacy(instruction)
+    case .gather: try gather(instruction)
 
     default: try executeSystem(instruction)
     }
