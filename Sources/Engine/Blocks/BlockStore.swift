@@ -10,13 +10,13 @@ struct BlockStore {
   static let capacity = 400_000
   static let exitCapacity = 1_000_000
   static let sideCapacity = 8_000_000
-  private static let buckets = 1 << 16
+  static let buckets = 1 << 16
 
   let cache: CodeCache
   private let blocks: UnsafeMutablePointer<Block>
   private let exits: UnsafeMutablePointer<BlockExit>
-  private let hash: UnsafeMutablePointer<Int32>
-  private let pages: UnsafeMutablePointer<Int32>
+  let hash: UnsafeMutablePointer<Int32>
+  let pages: UnsafeMutablePointer<Int32>
   /// One bit for each 4 KiB of the guest-physical space: whether blocks start in that page.
   private let codePages: UnsafeMutablePointer<UInt8>
   /// Pairs of (bytes of host code, bytes of guest code) for each instruction of a block.
@@ -30,6 +30,8 @@ struct BlockStore {
     var side = 0
     var cursor: UInt32 = 0
     var firstFree: UInt32 = 0
+    /// Head of the list of blocks that lie in two pages, through `nextInPage`.
+    var straddling: Int32 = 0
     var flushes = 0
     var translatedInstructions = 0
   }
@@ -81,10 +83,13 @@ struct BlockStore {
   }
 
   @inline(always)
-  private static func bucket(_ physical: UInt64, _ mode: BlockMode) -> Int {
+  static func bucket(_ physical: UInt64, _ mode: BlockMode) -> Int {
     let mixed = (physical ^ UInt64(mode.rawValue) << 24) &* 0x9e37_79b9_7f4a_7c15
     return Int(mixed >> 48)
   }
+
+  @inline(always)
+  static func pageBucket(_ page: UInt64) -> Int { Int(truncatingIfNeeded: page) & (buckets - 1) }
 
   func find(_ physical: UInt64, _ mode: BlockMode) -> Int32 {
     var index = unsafe hash[Self.bucket(physical, mode)]
@@ -102,15 +107,19 @@ struct BlockStore {
     count.blocks += 1
     var block = block
     let bucket = Self.bucket(block.physical, block.mode)
-    let page = Int(block.physical >> 12) & (Self.buckets - 1)
     block.nextInHash = unsafe hash[bucket]
-    block.nextInPage = unsafe pages[page]
-    self[block: index] = block
     unsafe hash[bucket] = index
-    unsafe pages[page] = index
     markCode(block.physical)
-    let last = block.physical + UInt64(block.length) - 1
-    if last >> 12 != block.physical >> 12 { markCode(last) }
+    if block.secondPage == 0 {
+      let page = Self.pageBucket(block.physical >> 12)
+      block.nextInPage = unsafe pages[page]
+      unsafe pages[page] = index
+    } else {
+      markCode(block.secondPage << 12)
+      block.nextInPage = count.straddling
+      count.straddling = index
+    }
+    self[block: index] = block
     return index
   }
 
@@ -125,7 +134,7 @@ struct BlockStore {
     if page < codePageLimit { unsafe codePages[Int(page >> 3)] |= 1 << (page & 7) }
   }
 
-  private func unmarkCode(_ physical: UInt64) {
+  func unmarkCode(_ physical: UInt64) {
     let page = physical >> 12
     if page < codePageLimit { unsafe codePages[Int(page >> 3)] &= ~(1 << (page & 7)) }
   }
@@ -144,104 +153,8 @@ struct BlockStore {
     count.blocks = 1
     count.exits = 1
     count.side = 0
+    count.straddling = 0
     count.cursor = count.firstFree
     count.flushes += 1
-  }
-}
-
-extension BlockStore {
-  /// Makes the exit jump straight to `block`.
-  func link(_ exit: Int32, to block: Int32) {
-    patch(exit, to: self[block: block].entry)
-    self[exit: exit].linked = block
-    self[exit: exit].nextIncoming = self[block: block].incoming
-    self[block: block].incoming = exit
-  }
-
-  private func patch(_ exit: Int32, to target: UInt32) {
-    let site = self[exit: exit].patch
-    let displacement = Int32(bitPattern: target &- (site &+ 4))
-    unsafe UnsafeMutableRawPointer(cache.write(at: site))
-      .storeBytes(of: displacement, as: Int32.self)
-  }
-
-  /// Drops the blocks of the page at `physical` that have a byte in the range.
-  ///
-  /// - Returns: Whether any was dropped.
-  func invalidate(physical: UInt64, count: Int) -> Bool {
-    var any = false
-    let range = physical..<physical + UInt64(max(count, 1))
-    // A block that starts in the page before may reach into this one.
-    for page in [physical >> 12, (physical >> 12) &- 1] {
-      if dropBlocks(in: page, overlapping: range) { any = true }
-    }
-    return any
-  }
-
-  private func dropBlocks(in page: UInt64, overlapping range: Range<UInt64>) -> Bool {
-    var any = false
-    var remaining = false
-    let bucket = Int(truncatingIfNeeded: page) & (Self.buckets - 1)
-    var previous: Int32 = 0
-    var index = unsafe pages[bucket]
-    while index != 0 {
-      let block = self[block: index]
-      let next = block.nextInPage
-      let isHere = block.physical >> 12 == page
-      if isHere && range.overlaps(block.physical..<block.physical + UInt64(block.length)) {
-        any = true
-        drop(index)
-        if previous == 0 {
-          unsafe pages[bucket] = next
-        } else {
-          self[block: previous].nextInPage = next
-        }
-      } else {
-        if isHere { remaining = true }
-        previous = index
-      }
-      index = next
-    }
-    if any && !remaining && !hasBlockReaching(into: page) { unmarkCode(page << 12) }
-    return any
-  }
-
-  /// Whether a block of the page before ends in `page`.
-  private func hasBlockReaching(into page: UInt64) -> Bool {
-    guard page > 0 else { return false }
-    var index = unsafe pages[Int(truncatingIfNeeded: page - 1) & (Self.buckets - 1)]
-    while index != 0 {
-      let block = self[block: index]
-      let last = block.physical + UInt64(block.length) - 1
-      if block.physical >> 12 == page - 1 && last >> 12 == page { return true }
-      index = block.nextInPage
-    }
-    return false
-  }
-
-  /// Unhooks a block: nothing will enter it again, though a processor may still be inside.
-  private func drop(_ index: Int32) {
-    var exit = self[block: index].incoming
-    while exit != 0 {
-      patch(exit, to: self[exit: exit].stub)
-      self[exit: exit].linked = 0
-      exit = self[exit: exit].nextIncoming
-    }
-    self[block: index].incoming = 0
-    self[block: index].isValid = false
-    let bucket = Self.bucket(self[block: index].physical, self[block: index].mode)
-    if unsafe hash[bucket] == index {
-      unsafe hash[bucket] = self[block: index].nextInHash
-      return
-    }
-    var previous = unsafe hash[bucket]
-    while previous != 0 {
-      let next = self[block: previous].nextInHash
-      if next == index {
-        self[block: previous].nextInHash = self[block: index].nextInHash
-        return
-      }
-      previous = next
-    }
   }
 }

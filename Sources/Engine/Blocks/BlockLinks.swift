@@ -1,0 +1,99 @@
+extension BlockStore {
+  /// Makes the exit jump straight to `block`.
+  func link(_ exit: Int32, to block: Int32) {
+    patch(exit, to: self[block: block].entry)
+    self[exit: exit].linked = block
+    self[exit: exit].nextIncoming = self[block: block].incoming
+    self[block: block].incoming = exit
+  }
+
+  private func patch(_ exit: Int32, to target: UInt32) {
+    let site = self[exit: exit].patch
+    let displacement = Int32(bitPattern: target &- (site &+ 4))
+    unsafe UnsafeMutableRawPointer(cache.write(at: site))
+      .storeBytes(of: displacement, as: Int32.self)
+  }
+
+  /// Drops the blocks that have a byte of the range, which lies in one page.
+  ///
+  /// - Returns: Whether any was dropped.
+  func invalidate(physical: UInt64, count size: Int) -> Bool {
+    let range = physical..<physical + UInt64(max(size, 1))
+    let page = physical >> 12
+    var pageList = unsafe pages[Self.pageBucket(page)]
+    let whole = dropBlocks(in: &pageList, of: page, overlapping: range)
+    unsafe pages[Self.pageBucket(page)] = pageList
+    var straddling = count.straddling
+    let split = dropBlocks(in: &straddling, of: page, overlapping: range)
+    count.straddling = straddling
+    let any = whole.dropped || split.dropped
+    if any && !whole.remains && !split.remains { unmarkCode(physical) }
+    return any
+  }
+
+  /// Unlinks from a list what overlaps; tells whether that was anything, and whether other blocks
+  /// of the page remain.
+  private func dropBlocks(
+    in list: inout Int32, of page: UInt64, overlapping range: Range<UInt64>
+  ) -> (dropped: Bool, remains: Bool) {
+    var result = (dropped: false, remains: false)
+    var previous: Int32 = 0
+    var index = list
+    while index != 0 {
+      let block = self[block: index]
+      let next = block.nextInPage
+      if block.has(range) {
+        result.dropped = true
+        drop(index)
+        if previous == 0 { list = next } else { self[block: previous].nextInPage = next }
+      } else {
+        if block.physical >> 12 == page || block.secondPage == page { result.remains = true }
+        previous = index
+      }
+      index = next
+    }
+    return result
+  }
+
+  /// Unhooks a block: nothing will enter it again, though a processor may still be inside.
+  private func drop(_ index: Int32) {
+    var exit = self[block: index].incoming
+    while exit != 0 {
+      patch(exit, to: self[exit: exit].stub)
+      self[exit: exit].linked = 0
+      exit = self[exit: exit].nextIncoming
+    }
+    self[block: index].incoming = 0
+    self[block: index].isValid = false
+    unhash(index)
+  }
+
+  private func unhash(_ index: Int32) {
+    let bucket = Self.bucket(self[block: index].physical, self[block: index].mode)
+    var previous: Int32 = 0
+    var current = unsafe hash[bucket]
+    while current != 0 && current != index {
+      previous = current
+      current = self[block: current].nextInHash
+    }
+    guard current == index else { return }
+    let next = self[block: index].nextInHash
+    if previous == 0 {
+      unsafe hash[bucket] = next
+    } else {
+      self[block: previous].nextInHash = next
+    }
+  }
+}
+
+extension Block {
+  /// Whether one of the block's bytes is in the range.
+  func has(_ range: Range<UInt64>) -> Bool {
+    let end = physical + UInt64(length)
+    guard secondPage != 0 else { return range.overlaps(physical..<end) }
+    let boundary = (physical | 0xfff) + 1
+    let second = secondPage << 12
+    return range.overlaps(physical..<boundary)
+      || range.overlaps(second..<second + (end - boundary))
+  }
+}
