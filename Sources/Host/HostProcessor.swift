@@ -56,13 +56,45 @@ public enum HostProcessor {
     return nil
   }
 
+  /// Starts measuring the counter's rate, so that whoever needs it later waits less for it.
+  public static func beginMeasurement() { _ = firstReading }
+
+  private static let firstReading = bothClocks()
+  /// How far apart two readings must be for the rate between them, in nanoseconds.
+  private static let measurementTime: UInt64 = 10_000_000
+
   private static func measuredKilohertz() -> UInt64 {
-    let start = (ticks: timeStamp, nanoseconds: rawNanoseconds)
-    var pause = timespec(tv_sec: 0, tv_nsec: 10_000_000)
-    unsafe nanosleep(&pause, nil)
-    let end = (ticks: timeStamp, nanoseconds: rawNanoseconds)
-    let elapsed = max(end.nanoseconds - start.nanoseconds, 1)
-    return (end.ticks &- start.ticks) * 1_000_000 / elapsed
+    let start = firstReading
+    let (_, elapsed) = distance(from: start, to: bothClocks())
+    if elapsed < measurementTime {
+      var pause = timespec(tv_sec: 0, tv_nsec: Int(measurementTime - elapsed))
+      unsafe nanosleep(&pause, nil)
+    }
+    let (ticks, nanoseconds) = distance(from: start, to: bothClocks())
+    let (product, overflow) = ticks.multipliedReportingOverflow(by: 1_000_000)
+    // Hours later, milliseconds are fine enough.
+    return overflow ? ticks / (nanoseconds / 1_000_000) : product / nanoseconds
+  }
+
+  private static func distance(
+    from start: (ticks: UInt64, nanoseconds: UInt64), to end: (ticks: UInt64, nanoseconds: UInt64)
+  ) -> (ticks: UInt64, nanoseconds: UInt64) {
+    (end.ticks &- start.ticks, max(end.nanoseconds &- start.nanoseconds, 1))
+  }
+
+  /// The counter and the system's clock at one moment: the best of some tries, as something may
+  /// come between the two readings.
+  private static func bothClocks() -> (ticks: UInt64, nanoseconds: UInt64) {
+    var best: (ticks: UInt64, nanoseconds: UInt64) = (0, 0)
+    var shortest = UInt64.max
+    for _ in 0..<10 {
+      let before = timeStamp
+      let nanoseconds = rawNanoseconds
+      let width = timeStamp &- before
+      guard width < shortest else { continue }
+      (shortest, best) = (width, (before &+ width / 2, nanoseconds))
+    }
+    return best
   }
 
   private static var rawNanoseconds: UInt64 {
@@ -70,4 +102,7 @@ public enum HostProcessor {
     unsafe clock_gettime(CLOCK_MONOTONIC_RAW, &time)
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
+
+  /// Whether the system lets programs set their segment bases (FSGSBASE).
+  public static let maySetSegmentBases = apus_may_write_segment_bases() != 0
 }

@@ -45,6 +45,9 @@ struct ProbeReport: Encodable {
   }
 
   struct Software: Encodable {
+    let isUsable: Bool
+    /// Why the engine does not run here.
+    let reasons: [String]
     let processor: String
     let timeStampKilohertz: UInt64
     /// Features of the guest's processor, as Linux spells them.
@@ -61,8 +64,10 @@ struct ProbeReport: Encodable {
     kernel = Kernel(
       isUsable: probe.device == .usable, canRunStockKernel: probe.canRunStockKernel,
       reason: probe.reason, cure: probe.cure, checks: probe.checks.map(Check.init))
+    let obstacles = HostRequirement.unmet.map(\.sentence)
     software = Software(
-      processor: HostProcessor.name, timeStampKilohertz: HostProcessor.timeStampKilohertz,
+      isUsable: obstacles.isEmpty, reasons: obstacles, processor: HostProcessor.name,
+      timeStampKilohertz: HostProcessor.timeStampKilohertz,
       features: GuestFeatures.offered.names)
     choice = probe.canRunStockKernel ? KernelHypervisor.name : SoftHypervisor.name
     why = probe.reason ?? "Every tiny guest that a Linux kernel resembles ran on /dev/kvm."
@@ -89,11 +94,24 @@ extension ProbeReport {
       if let reason = check.reason { lines.append("       \(reason)") }
     }
     if let cure = kernel.cure { lines.append("  cure \(cure)") }
-    lines += [
-      "software engine", "  yes  on \(software.processor)",
-      "       guests see: " + software.features.joined(separator: " "),
-      "--accel auto: \(choice)", "  \(why)",
-    ]
+    lines.append("software engine")
+    lines += software.reasons.map { "  no   \($0)" }
+    if software.isUsable { lines.append("  yes  on \(software.processor), whose guests have") }
+    lines += Self.wrapped(software.features).map { "       " + $0 }
+    lines += ["--accel auto: \(choice)", "  \(why)"]
     return lines.joined(separator: "\n")
+  }
+
+  /// Words in lines of at most 72 characters.
+  private static func wrapped(_ words: [String]) -> [String] {
+    var lines: [String] = []
+    for word in words {
+      if let last = lines.last, last.count + word.count < 72 {
+        lines[lines.count - 1] = last + " " + word
+      } else {
+        lines.append(word)
+      }
+    }
+    return lines
   }
 }

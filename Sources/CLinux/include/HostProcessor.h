@@ -4,6 +4,7 @@
 
 #include <cpuid.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <x86intrin.h>
 
 struct apus_cpuid_registers {
@@ -24,5 +25,8 @@ static inline uint64_t apus_read_xcr0(void) {
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t)high << 32 | low;
 }
+
+/// Whether programs may use WRGSBASE and its kind: the kernel says so in the auxiliary vector.
+static inline int apus_may_write_segment_bases(void) { return getauxval(AT_HWCAP2) >> 1 & 1; }
 
 #endif
