@@ -139,12 +139,15 @@ final class GuestSession<Backend: Hypervisor> {
 
   /// The guest ended without an exit status for its command.
   private func earlyEnd(_ end: RunEnd?, hasStarted: Bool) -> Failure {
+    let lines = streams.console.lastLines(30)
     let how = end == .poweredOff ? "powered off" : "was reset"
     var text =
       end?.diagnosis
       ?? "the guest \(how) before its command \(hasStarted ? "ended" : "could run")."
-    let lines = plan.isVerbose ? [] : streams.console.lastLines(20)
-    if !lines.isEmpty {
+    if let panic = streams.console.lastLines(.max).last(where: { $0.contains("Kernel panic") }) {
+      text += " Its kernel said: \(panic)"
+    }
+    if !plan.isVerbose && !lines.isEmpty {
       text += "\nThe last lines of its console:\n  " + lines.joined(separator: "\n  ")
     }
     return Failure(text, status: Failure.guest)

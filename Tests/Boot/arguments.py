@@ -30,6 +30,7 @@ MISTAKES = {
     "no processors": (["run", "-c", "0"], "processor"),
     "two processors": (["run", "-c", "2"], "processor"),
     "a number of processors that is none": (["run", "-c", "two"], "two"),
+    "KVM, which is not built yet or not usable": (["run", "--accel", "kvm"], "--accel"),
     "an unknown accelerator": (["run", "--accel", "warp"], "warp"),
 }
 

@@ -44,13 +44,13 @@ class Boots(ApusTest):
         self.assertTrue(4800 < self.memory("5G") <= 5120)
 
     def test_memory_above_the_hole_works(self):
-        script = "mount -t tmpfs -o size=4500m t /mnt && yes 0123456789 | head -c 3600M >/mnt/f; " \
-            "md5sum </mnt/f"
-        expected = subprocess.run(
-            ["sh", "-c", "yes 0123456789 | head -c 3600M | md5sum"], capture_output=True, text=True,
-            check=True).stdout
+        # Linux takes memory above 4 GiB first, so that is where the copies are.
+        script = "mount -t tmpfs -o size=1g t /mnt && " \
+            "for i in $(seq 100); do cp /bin/busybox /mnt/$i; done; cat /mnt/* | md5sum; " \
+            "for i in $(seq 100); do cat /bin/busybox; done | md5sum"
         status, output, errors = self.guest("sh", "-c", script, options=["-m", "5G"])
-        self.assertEqual((status, output, errors), (0, expected, ""))
+        self.assertEqual((status, errors), (0, ""))
+        self.assertRegex(output, r"^(\S{32})  -\n\1  -\n$")
 
     def test_32_bit_user_code(self):
         source = os.path.join(ROOT, "Guests", "user32", "main.c")
