@@ -144,6 +144,7 @@ struct SystemMachine {
   /// 32-bit protected mode without paging, level 0, flat.
   func enterProtected() {
     processor.cpu.cr0 = [.protection, .extensionType]
+    processor.stateWasReplaced()
     processor.cpu.efer = []
     processor.cpu.privilege = 0
     processor.cpu[.cs] = segment(0, 0xc09b, Selector.kernelCode32)
@@ -157,6 +158,7 @@ struct SystemMachine {
   /// Real mode, as after a reset but at 0x5000.
   func enterReal() {
     processor.cpu.cr0 = [.extensionType]
+    processor.stateWasReplaced()
     processor.cpu.efer = []
     processor.cpu.privilege = 0
     processor.cpu.interruptTable = DescriptorTable(base: 0, limit: 0x3ff)
@@ -177,6 +179,7 @@ struct SystemMachine {
   /// Maps a page of the window.
   func map(_ page: Int, to physical: UInt64, flags: UInt64) throws {
     try memory.store(physical | flags, at: SystemMachine.entries + UInt64(page) * 8)
+    processor.stateWasReplaced()
   }
 
   /// The entry of a page of the window.

@@ -5,10 +5,13 @@ internal import X86
 @safe
 struct LinearWindow: BitwiseCopyable {
   @safe struct Run: BitwiseCopyable {
+    /// Known where it matters: for devices, and for pages that may have translated code.
     var physical: UInt64
     /// `nil` where a device answers, or where read-only memory is to be written.
     var host: UnsafeMutableRawPointer?
     var count: Int
+    /// Whether the translator must hear of writes.
+    var isWatched = false
   }
   var first: Run
   var second: Run
@@ -56,14 +59,47 @@ extension Processor {
     return LinearWindow(first: first, second: try run(next, count - inPage, access))
   }
 
+  /// Finds up to a page's end in the soft TLB, or else walks the tables and enters the page there.
   @inline(always)
   private func run(
     _ linear: UInt64, _ count: Int, _ access: MemoryAccess
   ) throws(GuestFault) -> LinearWindow.Run {
-    let physical = try translate(linear, access).page | (linear & 0xfff)
-    let host =
-      unsafe access.contains(.write) ? writableHostPointer(physical) : hostPointer(physical)
-    return unsafe LinearWindow.Run(physical: physical, host: host, count: count)
+    let isWrite = access.contains(.write)
+    if let host = unsafe softTLB.lookup(view(for: access), linear, write: isWrite) {
+      return unsafe LinearWindow.Run(physical: 0, host: host, count: count)
+    }
+    return try walkedRun(linear, count, access)
+  }
+
+  private func walkedRun(
+    _ linear: UInt64, _ count: Int, _ access: MemoryAccess
+  ) throws(GuestFault) -> LinearWindow.Run {
+    let isWrite = access.contains(.write)
+    let translated = try translate(linear, access)
+    let physical = translated.page | (linear & 0xfff)
+    let writable = unsafe writableHostPointer(physical)
+    let hasCode = translation.store.hasCode(translated.page)
+    let host = unsafe isWrite ? writable : hostPointer(physical)
+    if let host = unsafe host, !(isWrite && hasCode) {
+      let mayWrite = unsafe writable != nil && !hasCode && translated.rights.contains(.writableNow)
+      unsafe softTLB.fill(
+        view(for: access), linear, host: host,
+        PageProperties(
+          isWritable: mayWrite, isGlobal: translated.rights.contains(.global),
+          isLarge: translated.pageShift > 12))
+    }
+    return unsafe LinearWindow.Run(
+      physical: physical, host: host, count: count, isWatched: hasCode)
+  }
+
+  /// The soft TLB that serves an access.
+  @inline(always)
+  private func view(for access: MemoryAccess) -> MemoryView {
+    if access.contains(.user) { return .user }
+    let excused =
+      !access.contains(.implicit) && cpu.systemFlags & RFLAGS.alignmentCheck.rawValue != 0
+    let isGuarded = cpu.cr4.contains(.supervisorAccessPrevention) && !excused
+    return isGuarded ? .supervisor : .supervisorAllowingUser
   }
 
   /// Reads 1 to 8 bytes.
@@ -157,7 +193,13 @@ extension Processor {
         unsafe host.copyMemory(from: start, byteCount: run.count)
       }
     }
-    noteCodeWrite(physical: run.physical, count: run.count)
+    noteWrite(run, at: 0, run.count)
+  }
+
+  /// Tells the translator of bytes written, where it may have translated them.
+  @inline(always)
+  func noteWrite(_ run: LinearWindow.Run, at offset: Int, _ count: Int) {
+    if run.isWatched { noteCodeWrite(physical: run.physical &+ UInt64(offset), count: count) }
   }
 
   private func readDevice(_ physical: UInt64, _ count: Int) -> UInt64 {
@@ -221,7 +263,7 @@ extension Processor {
   ) {
     if let host = unsafe run.host, let start = buffer.baseAddress {
       unsafe (host + offset).copyMemory(from: start, byteCount: buffer.count)
-      noteCodeWrite(physical: run.physical &+ UInt64(offset), count: buffer.count)
+      noteWrite(run, at: offset, buffer.count)
       return
     }
     for index in 0..<buffer.count {

@@ -170,7 +170,7 @@ extension Processor {
     } else {
       unsafe to.copyMemory(from: from, byteCount: bytes)
     }
-    noteCodeWrite(physical: target.first.physical, count: bytes)
+    noteWrite(target.first, at: 0, bytes)
   }
 
   private func repeatElements(
@@ -195,7 +195,7 @@ extension Processor {
     } else {
       for index in 0..<piece.count { unsafe store(value, to + index * plan.size, plan.size) }
     }
-    noteCodeWrite(physical: target.first.physical, count: piece.count * plan.size)
+    noteWrite(target.first, at: 0, piece.count * plan.size)
   }
 
   /// LODS: of a piece, the element that would be loaded last.
