@@ -193,7 +193,12 @@ extension InstructionEncoder {
     case .threeByte38: writer.bytes(0x0f, 0x38)
     case .threeByte3A: writer.bytes(0x0f, 0x3a)
     }
-    writer.byte(low ? instruction.opcode & 0xf8 | lowField & 7 : instruction.opcode)
+    if instruction.map == .oneByte && instruction.opcode & 0xf0 == 0x40 {
+      // INC and DEC of one byte are REX prefixes here; their longer forms are not.
+      writer.bytes(0xff, 0xc0 | instruction.opcode & 8 | lowField & 7)
+    } else {
+      writer.byte(low ? instruction.opcode & 0xf8 | lowField & 7 : instruction.opcode)
+    }
     if instruction.hasModRM { writer.modRM(registerField, operandField) }
     writer.immediate(instruction.immediate, bytes: instruction.immediateSize)
   }
