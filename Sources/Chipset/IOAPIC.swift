@@ -67,6 +67,13 @@ public struct IOAPIC: Sendable {
     return pins & lines
   }
 
+  /// The level-triggered pins whose lines are asserted: those that may still have to send.
+  var assertedLevels: UInt32 {
+    (0..<Self.pinCount).reduce(0) { pins, pin in
+      entries[pin] & Redirection.level != 0 ? pins | 1 << UInt32(pin) : pins
+    } & lines
+  }
+
   // MARK: Registers
 
   mutating func read(_ offset: UInt64, width: AccessWidth) -> UInt64 {

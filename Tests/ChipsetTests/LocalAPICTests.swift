@@ -122,6 +122,8 @@ import Testing
       #expect(apic.writeModelSpecific(number, value: 0, now: 0) == nil, "write \(number)")
     }
     #expect(apic.writeModelSpecific(0x0b, value: 1, now: 0) == nil)
+    #expect(apic.writeModelSpecific(0x0f, value: 0x400, now: 0) == nil)
+    #expect(apic.writeModelSpecific(0x0f, value: 0x3ff, now: 0) == APICAction.none)
     #expect(apic.writeModelSpecific(0x08, value: 1 << 32, now: 0) == nil)
     var xapic = enabled()
     #expect(xapic.readModelSpecific(0x02, now: 0) == nil)

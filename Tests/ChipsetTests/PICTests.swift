@@ -82,6 +82,14 @@ import Testing
     #expect(acknowledge(bench) == nil)
   }
 
+  @Test func `an edge still requested goes when its input becomes a level`() throws {
+    let bench = try Bench()
+    bench.startPIC()
+    bench.controller.line(5).pulse()
+    bench.out(0x20, 0x4d0)
+    #expect(acknowledge(bench) == nil)
+  }
+
   @Test func `automatic end leaves nothing in service, and rotates when told`() throws {
     let bench = try Bench()
     bench.startPIC()

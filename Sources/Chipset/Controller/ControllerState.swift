@@ -151,9 +151,7 @@ struct ControllerState: Sendable {
     _ value: UInt64, to offset: UInt64, width: AccessWidth, of processor: Int, now: UInt64
   ) {
     let action = locals[processor].write(value, to: offset, width: width, now: now)
-    perform(action, of: processor)
-    // A lower priority or the end of an interrupt may let another one through.
-    announce(processor)
+    finish(action, of: processor, offset: offset)
   }
 
   /// A processor's write to an x2APIC register; `false` raises #GP.
@@ -162,7 +160,23 @@ struct ControllerState: Sendable {
   ) -> Bool {
     let action = locals[processor].writeModelSpecific(index, value: value, now: now)
     guard let action else { return false }
+    finish(action, of: processor, offset: UInt64(index) << 4)
+    return true
+  }
+
+  /// Does what a write asked for, and lets through what it has made way for.
+  private mutating func finish(_ action: APICAction, of processor: Int, offset: UInt64) {
     perform(action, of: processor)
+    // Level-triggered lines go on asking until somebody takes their message.
+    if LocalAPIC.affectsAcceptance(offset) { sendMessages(of: ioapic.assertedLevels) }
+    // A lower priority or the end of an interrupt may let another one through.
+    announce(processor)
+  }
+
+  /// Writes IA32_APIC_BASE; `false` raises #GP.
+  mutating func setBase(_ value: UInt64, of processor: Int) -> Bool {
+    guard locals[processor].setBase(value) else { return false }
+    sendMessages(of: ioapic.assertedLevels)
     announce(processor)
     return true
   }

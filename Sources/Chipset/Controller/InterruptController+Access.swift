@@ -136,7 +136,7 @@ extension InterruptController {
     timestamp: () -> (counter: UInt64, kilohertz: UInt64)
   ) -> Bool {
     switch number {
-    case 0x1b: return withTimers { $0.locals[processor].setBase(value) }
+    case 0x1b: return withTimers { $0.setBase(value, of: processor) }
     case 0x6e0:
       let instant = instant(timestamp())
       withTimers { $0.locals[processor].setTimestampDeadline(value, at: instant) }

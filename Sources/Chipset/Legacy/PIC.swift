@@ -10,7 +10,10 @@ struct PIC: Sendable {
   /// Levels of the inputs.
   private(set) var lines: UInt8 = 0
   /// Edge/level control register: ones are level-triggered.
-  var levelTriggered: UInt8 = 0
+  var levelTriggered: UInt8 = 0 {
+    // The request of a level-triggered input is its line.
+    didSet { request = request & ~levels | lines & levels }
+  }
   /// Inputs that a slave drives: level-triggered whatever the register says.
   let cascade: UInt8
   private(set) var vectorBase: UInt8 = 0

@@ -53,7 +53,8 @@ extension LocalAPIC {
     case .taskPriority:
       return low <= 0xff ? write(low, to: register, now: now) : nil
     case .spuriousVector:
-      return low & ~0x1ff == 0 ? write(low, to: register, now: now) : nil
+      // Linux sets bit 9, which turned off focus checking when that existed.
+      return low & ~0x3ff == 0 ? write(low, to: register, now: now) : nil
     case .divide:
       return low & ~0xb == 0 ? write(low, to: register, now: now) : nil
     case .selfInterrupt:
@@ -70,6 +71,11 @@ extension LocalAPIC {
       .commandLow, .commandHigh, .currentCount:
       return nil
     }
+  }
+
+  /// Whether a write to the register at this offset may make the APIC take what it did not.
+  static func affectsAcceptance(_ offset: UInt64) -> Bool {
+    offset == 0xf0 || offset == 0xd0 || offset == 0xe0
   }
 
   /// The register at a multiple of 16; `nil` where there is none.
@@ -115,7 +121,7 @@ extension LocalAPIC {
   }
 
   private mutating func setSpuriousVector(_ value: UInt32) {
-    self[.spuriousVector] = value & 0x1ff
+    self[.spuriousVector] = value & 0x3ff
     guard value & 0x100 == 0 else { return }
     for index in APICRegister.vectorTable.indices {
       self[APICRegister.vectorTable[index]] |= LocalVector.masked

@@ -27,7 +27,7 @@ extension LocalAPIC {
     // What is not software's to choose.
     self[.version] = 0x0005_0014
     if isX2APIC { setIdentifier() } else { self[.identifier] = identifier << 24 }
-    self[.spuriousVector] &= 0x1ff
+    self[.spuriousVector] &= 0x3ff
     self[.taskPriority] &= 0xff
     self[.divide] &= 0xb
     for index in APICRegister.vectorTable.indices {
