@@ -27,9 +27,6 @@ extension SoftCPU {
     ]
     processor.cpu.instructionPointer = values.rip
     processor.cpu.flags = values.rflags
-    // Somebody who moves the processor elsewhere does not mean it to sleep on.
-    processor.cpu.halted = 0
-    processor.cpu.interruptShadow = 0
   }
 
   public func specialRegisters() throws(KVMError) -> SpecialRegisters {

@@ -63,15 +63,22 @@ public final class SoftCPU: VirtualCPU {
 
   /// Sleeps until there is something to do.
   private func waitForEvent() {
-    // First forget the hint, then look: what comes in between is noted anew.
-    mailbox.state.withLock { $0.hasInterrupt = false }
-    let isOpen = !isAwaitingStartup && processor.cpu.flags.contains(.interrupt)
-    if isOpen, environment.hasInterrupt { return }
-    _ = mailbox.state.wait { state -> Void? in
-      let isWoken = state.isRung || state.isReset || state.startup != nil
-      let isInterrupted = state.hasNonMaskable || isOpen && state.hasInterrupt
-      return isWoken || isInterrupted && !self.isAwaitingStartup ? () : nil
+    let takesInterrupts = !isAwaitingStartup && processor.cpu.flags.contains(.interrupt)
+    let takesNonMaskable = !isAwaitingStartup && processor.cpu.nmiBlocked == 0
+    var isOver = false
+    while !isOver {
+      // First forget the hint, then look: what comes in between is noted anew.
+      mailbox.state.withLock { $0.hasInterrupt = false }
+      if takesInterrupts, environment.hasInterrupt { break }
+      isOver =
+        mailbox.state.wait { state -> Bool? in
+          let isWoken = state.isRung || state.isReset || state.startup != nil
+          if isWoken || takesNonMaskable && state.hasNonMaskable { return true }
+          return takesInterrupts && state.hasInterrupt ? false : nil
+        } ?? true
     }
+    // The engine looks for what has come on its way in.
+    processor.doorbell.ring()
   }
 
   /// Takes INIT and SIPI. Reference: SDM vol. 3A, section 9.4.
