@@ -7,6 +7,18 @@ enum HostOperand: BitwiseCopyable {
   case state(Int32)
 }
 
+/// The BMI2 instructions that the engine itself uses, because they leave the flags alone.
+struct VEXOpcode: BitwiseCopyable {
+  let map: UInt8
+  let prefix: UInt8
+  let number: UInt8
+
+  static var rorx: Self { Self(map: 3, prefix: 3, number: 0xf0) }
+  static var pext: Self { Self(map: 2, prefix: 2, number: 0xf5) }
+  static var pdep: Self { Self(map: 2, prefix: 3, number: 0xf5) }
+  static var sarx: Self { Self(map: 2, prefix: 2, number: 0xf7) }
+}
+
 /// Writes host machine code at a cursor.
 ///
 /// The writer trusts its caller to have left room: blocks start only while the cache has space for
@@ -117,17 +129,15 @@ extension CodeWriter {
     modRM(register, operand)
   }
 
-  /// A VEX-encoded instruction of map 0F38 or 0F3A, 64 bits wide, 128-bit or scalar.
+  /// A VEX-encoded instruction, 64 bits wide.
   @inline(always)
   mutating func vexOperation(
-    map: UInt8, prefix: UInt8, opcode: UInt8, _ register: UInt8, source: UInt8,
-    _ operand: HostOperand
+    _ opcode: VEXOpcode, _ register: UInt8, source: UInt8, _ operand: HostOperand
   ) {
     segment(for: operand)
-    let bits = Self.extensionBits(register, operand)
-    let inverted = (~(bits << 5)) & 0xe0
-    bytes(0xc4, inverted | map, 0x80 | ((~source & 15) << 3) | prefix)
-    byte(opcode)
+    let inverted = (~(Self.extensionBits(register, operand) << 5)) & 0xe0
+    bytes(0xc4, inverted | opcode.map, 0x80 | ((~source & 15) << 3) | opcode.prefix)
+    byte(opcode.number)
     modRM(register, operand)
   }
 }
@@ -176,9 +186,7 @@ extension CodeWriter {
 
   /// `rorx destination, source, count`, 64 bits: leaves the flags alone.
   mutating func rotateRight(_ destination: HostRegister, _ source: HostRegister, by count: UInt8) {
-    vexOperation(
-      map: 3, prefix: 3, opcode: 0xf0, destination.rawValue, source: 0,
-      .register(source.rawValue))
+    vexOperation(.rorx, destination.rawValue, source: 0, .register(source.rawValue))
     byte(count)
   }
 
@@ -186,16 +194,14 @@ extension CodeWriter {
   mutating func extractBits(
     _ destination: HostRegister, _ source: HostRegister, mask: HostOperand
   ) {
-    vexOperation(
-      map: 2, prefix: 2, opcode: 0xf5, destination.rawValue, source: source.rawValue, mask)
+    vexOperation(.pext, destination.rawValue, source: source.rawValue, mask)
   }
 
   /// `pdep destination, source, mask`, 64 bits: leaves the flags alone.
   mutating func depositBits(
     _ destination: HostRegister, _ source: HostRegister, mask: HostOperand
   ) {
-    vexOperation(
-      map: 2, prefix: 3, opcode: 0xf5, destination.rawValue, source: source.rawValue, mask)
+    vexOperation(.pdep, destination.rawValue, source: source.rawValue, mask)
   }
 
   /// `movzx destination, word of source`.

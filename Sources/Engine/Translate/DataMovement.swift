@@ -80,8 +80,8 @@ extension BlockTranslator {
     writer.constant(.address, shift)
     // sarx rcx, rcx, r11: the unit's number, signed
     writer.vexOperation(
-      map: 2, prefix: 2, opcode: 0xf7, HostRegister.scratch.rawValue,
-      source: HostRegister.address.rawValue, .register(HostRegister.scratch.rawValue))
+      .sarx, HostRegister.scratch.rawValue, source: HostRegister.address.rawValue,
+      .register(HostRegister.scratch.rawValue))
     writer.store(.scratch, .state(StateLayout.run(\.spill)))
     emitOffset(displacement: instruction.displacement)
     writer.load(.scratch, .state(StateLayout.run(\.spill)))

@@ -105,7 +105,7 @@ extension BlockTranslator {
   /// Emits the current instruction's effect, with its memory operand at `pointer`.
   mutating func emitBody(pointer: HostOperand?) {
     switch instruction.operation {
-    case .shiftByCount: emitShift(pointer: pointer)
+    case .shiftByCount: emitEncoded(pointer: pointer, countsInScratch: true)
     case .compareExchangeWide:
       writer.move(.scratch, .r10)
       emitEncoded(pointer: pointer)
@@ -119,58 +119,9 @@ extension BlockTranslator {
     }
   }
 
-  mutating func emitEncoded(pointer: HostOperand?) {
-    var encoder = InstructionEncoder(instruction, pointer: pointer)
-    encoder.emit(into: &writer)
-  }
-
-  /// Shifts by CL: the count goes to the host's CL; registers that live in the state block go to
-  /// R11, or where a pointer is there, to a borrowed RAX.
-  private mutating func emitShift(pointer: HostOperand?) {
-    var shifted = instruction
-    var borrowed: [(guest: UInt8, host: HostRegister, isWritten: Bool)] = []
-    for index in 0..<Int(shifted.operandCount) {
-      let operand = shifted.operands[index]
-      guard operand.kind == .general, operand.place != .implicit,
-        RegisterMap.host(operand.number) == nil
-      else { continue }
-      let host = borrowedHost(for: operand.number, among: borrowed, pointer: pointer)
-      if !borrowed.contains(where: { $0.guest == operand.number }) {
-        borrowed.append((operand.number, host, false))
-        if host != .address { writer.store(host, .state(StateLayout.run(\.spill) + 8)) }
-        writer.load(host, CodeWriter.slot(operand.number))
-      }
-      if operand.access.contains(.write),
-        let at = borrowed.firstIndex(where: { $0.guest == operand.number })
-      {
-        borrowed[at].isWritten = true
-      }
-      shifted.operands[index].number = Self.guestNumber(of: host)
-    }
-    writer.move(.scratch, .r10)
-    emitShifted(shifted, pointer: pointer)
-    for item in borrowed {
-      if item.isWritten { writer.store(item.host, CodeWriter.slot(item.guest)) }
-      if item.host != .address { writer.load(item.host, .state(StateLayout.run(\.spill) + 8)) }
-    }
-  }
-
-  private func borrowedHost(
-    for guest: UInt8, among borrowed: [(guest: UInt8, host: HostRegister, isWritten: Bool)],
-    pointer: HostOperand?
-  ) -> HostRegister {
-    if let known = borrowed.first(where: { $0.guest == guest }) { return known.host }
-    if pointer == nil && !borrowed.contains(where: { $0.host == .address }) { return .address }
-    let used = (0..<Int(instruction.operandCount)).map { instruction.operands[$0].number }
-    return used.contains(0) ? (used.contains(3) ? .rbp : .rbx) : .rax
-  }
-
-  /// The number that makes the encoder pick `host`: R11 stands for itself here.
-  private static func guestNumber(of host: HostRegister) -> UInt8 { host.rawValue }
-
-  /// Emits a shift whose register operands are host registers already, with CH alone needing care.
-  private mutating func emitShifted(_ shifted: Instruction, pointer: HostOperand?) {
-    let encoder = HostShift(shifted, original: instruction, pointer: pointer)
+  mutating func emitEncoded(pointer: HostOperand?, countsInScratch: Bool = false) {
+    var encoder = InstructionEncoder(
+      instruction, pointer: pointer, countsInScratch: countsInScratch)
     encoder.emit(into: &writer)
   }
 }

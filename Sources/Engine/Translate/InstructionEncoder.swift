@@ -14,15 +14,20 @@ struct InstructionEncoder {
   private var operandField: HostOperand
   private var needsREX = false
   private var usesHighByte = false
-  /// Guest register held in RCX and in R11 for this instruction, if any.
+  /// Whether RCX holds guest RCX for a count in CL, and so is no temporary.
+  private let countsInScratch: Bool
+  /// Guest registers held in RCX, in R11 and in a borrowed register for this instruction.
   private var inScratch: UInt8?
   private var inAddress: UInt8?
-  private var scratchIsRead = false
+  private var inBorrowed: UInt8?
+  private var borrowed = HostRegister.rax
+  /// Whether RAX stands in for guest RCX, whose CH is beside a pointer.
   private var borrowsRAX = false
 
-  init(_ instruction: Instruction, pointer: HostOperand?) {
+  init(_ instruction: Instruction, pointer: HostOperand?, countsInScratch: Bool = false) {
     self.instruction = instruction
     self.pointer = pointer
+    self.countsInScratch = countsInScratch
     registerField = instruction.modRMRegister
     lowField = instruction.opcode & 7
     operandField = pointer ?? .register(instruction.modRM & 7)
@@ -42,13 +47,19 @@ struct InstructionEncoder {
   /// Emits the register loads, the instruction, and the register stores.
   mutating func emit(into writer: inout CodeWriter) {
     assignTemporaries()
+    if countsInScratch { writer.move(.scratch, .r10) }
     prepareHighByte(&writer)
+    if inBorrowed != nil { writer.store(borrowed, Self.borrowSlot) }
     loadTemporaries(&writer)
     assignFields()
     if instruction.isVEX { emitVEX(&writer) } else { emitLegacy(&writer) }
     storeTemporaries(&writer)
+    if inBorrowed != nil { writer.load(borrowed, Self.borrowSlot) }
     if borrowsRAX { writer.load(.rax, .state(StateLayout.run(\.spill))) }
   }
+
+  /// Where a borrowed register's value waits.
+  private static var borrowSlot: HostOperand { .state(StateLayout.run(\.spill) + 8) }
 }
 
 // MARK: Temporaries
@@ -67,29 +78,50 @@ extension InstructionEncoder {
     for position in 0..<count where instruction.operands[position].kind == .highByte {
       usesHighByte = true
     }
-    // Registers that are read first: those only written may share with them.
+    // Registers that are read first: those only written may take the pointer's place.
     for position in 0..<count {
       let operand = instruction.operands[position]
-      let isRead = operand.access.contains(.read) || operand.size < 4
-      guard needsTemporary(operand), isRead, temporary(of: operand.number) == nil else { continue }
-      if inScratch == nil {
-        inScratch = operand.number
-        scratchIsRead = true
-      } else {
-        inAddress = operand.number
+      guard needsTemporary(operand), isLoaded(operand) else { continue }
+      assignTemporary(to: operand.number, mayReplacePointer: false)
+    }
+    for position in 0..<count where needsTemporary(instruction.operands[position]) {
+      assignTemporary(to: instruction.operands[position].number, mayReplacePointer: true)
+    }
+  }
+
+  private mutating func assignTemporary(to guest: UInt8, mayReplacePointer: Bool) {
+    guard temporary(of: guest) == nil else { return }
+    if inScratch == nil && !countsInScratch {
+      inScratch = guest
+    } else if inAddress == nil && (pointer == nil || mayReplacePointer) {
+      inAddress = guest
+    } else {
+      inBorrowed = guest
+      borrowed = unusedRegister()
+    }
+  }
+
+  /// A resident register that the instruction does not name.
+  private func unusedRegister() -> HostRegister {
+    for candidate in [HostRegister.rax, .rbx, .rbp, .rsi, .rdi] {
+      let isUsed = (0..<Int(instruction.operandCount)).contains {
+        instruction.operands[$0].kind == .general
+          && instruction.operands[$0].number == candidate.rawValue
       }
+      if !isUsed { return candidate }
     }
-    for position in 0..<count {
-      let operand = instruction.operands[position]
-      guard needsTemporary(operand), temporary(of: operand.number) == nil else { continue }
-      if inScratch == nil { inScratch = operand.number } else { inAddress = operand.number }
-    }
+    return .rdx
+  }
+
+  /// Whether the operand's temporary must hold its value before the instruction.
+  private func isLoaded(_ operand: Operand) -> Bool {
+    operand.access.contains(.read) || operand.size < 4
   }
 
   private func temporary(of guest: UInt8) -> HostRegister? {
     if inScratch == guest { return .scratch }
     if inAddress == guest { return .address }
-    return nil
+    return inBorrowed == guest ? borrowed : nil
   }
 
   /// AH to BH cannot be encoded beside a REX prefix, which R11 needs: the pointer goes to RCX.
@@ -118,7 +150,7 @@ extension InstructionEncoder {
   private func loadTemporaries(_ writer: inout CodeWriter) {
     for position in 0..<Int(instruction.operandCount) {
       let operand = instruction.operands[position]
-      guard operand.access.contains(.read) || operand.size < 4, needsTemporary(operand),
+      guard isLoaded(operand), needsTemporary(operand),
         let temporary = temporary(of: operand.number)
       else { continue }
       writer.load(temporary, source(operand.number))
