@@ -28,6 +28,22 @@ enum DecodeExceptions {
     reconcileMemory(&ours, &theirs, instruction)
     reconcileRegisters(&ours, &theirs, instruction)
     reconcileFlags(&ours, &theirs, instruction)
+    reconcileSizes(&ours, theirs, instruction)
+  }
+
+  private static func reconcileSizes(
+    _ ours: inout DecodeFacts, _ theirs: DecodeFacts, _ instruction: Instruction
+  ) {
+    // Byte forms say so in their operands; vector instructions have no operand size.
+    let hasNone = OpcodeTables.rows[Int(instruction.row)].sizing == .ignores66
+    if theirs.operandSize == 1 || hasNone { ours.operandSize = theirs.operandSize }
+    switch instruction.operation {
+    case .moveFromControl, .moveToControl, .moveFromDebug, .moveToDebug, .systemCall, .input,
+      .output, .noOperation, .compareExchangeWide:
+      // The operands, if any, have their own sizes.
+      ours.operandSize = theirs.operandSize
+    default: break
+    }
   }
 
   private static func reconcileMemory(
@@ -123,6 +139,9 @@ enum DecodeExceptions {
     switch instruction.operation {
     case .compareString, .scanString:
       // Zydis means the flag that the repetition tests, which is the comparison's own.
+      theirs.read = ours.read
+    case .interrupt, .interrupt1, .interrupt3, .interruptOverflow:
+      // They save the flags for the handler to see.
       theirs.read = ours.read
     case .hypercall:
       // VMX instructions report in the flags; a hypercall that is answered does not.

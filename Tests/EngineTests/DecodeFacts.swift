@@ -28,12 +28,23 @@ struct DecodeFacts: Equatable {
     var access: Access = []
   }
 
+  /// An immediate as encoded: its bytes and its bits.
+  struct Immediate: Equatable {
+    var size: UInt8 = 0
+    var bits: UInt64 = 0
+  }
+
   var valid = false
   var length = 0
   var registers: [Register] = []
   var memory: Memory?
   var read: ArithmeticFlags = []
   var written: ArithmeticFlags = []
+  var immediate = Immediate()
+  var secondImmediate: UInt64 = 0
+  /// Effective sizes in bytes; no operand size where the opcode has its own.
+  var operandSize: UInt8 = 0
+  var addressSize: UInt8 = 0
 }
 
 extension Access {
@@ -58,6 +69,12 @@ extension Instruction {
     }
     facts.read = flagsRead
     facts.written = flagsWritten.union(flagsMaybeWritten)
+    let mask: UInt64 = immediateSize == 8 ? .max : 1 << (UInt64(immediateSize) * 8) - 1
+    facts.immediate = DecodeFacts.Immediate(
+      size: immediateSize, bits: UInt64(bitPattern: immediate) & mask)
+    facts.secondImmediate = UInt64(secondImmediate)
+    facts.operandSize = operandSize
+    facts.addressSize = addressSize
     return facts
   }
 
@@ -122,6 +139,13 @@ struct Zydis {
       }
     }
     facts.registers.sort()
+    let (first, second) = instruction.raw.imm
+    facts.immediate = DecodeFacts.Immediate(
+      size: first.size / 8,
+      bits: first.value.u & (first.size == 64 ? .max : 1 << UInt64(first.size) - 1))
+    facts.secondImmediate = second.value.u & 0xffff
+    facts.operandSize = instruction.operand_width / 8
+    facts.addressSize = instruction.address_width / 8
     if let flags = instruction.cpu_flags?.pointee {
       facts.read = ArithmeticFlags(rawValue: UInt16(flags.tested & 0x8d5))
       let written = flags.modified | flags.set_0 | flags.set_1 | flags.undefined

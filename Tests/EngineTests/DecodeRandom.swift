@@ -31,7 +31,9 @@ struct RandomCode {
     var bytes: [UInt8] = []
     let choice = generator.next()
     let opcode = UInt8(truncatingIfNeeded: choice >> 56)
-    while bytes.count < 3, chance(3) {
+    // Now and then so many prefixes that the whole may be too long.
+    let limit = chance(64) ? 13 : 3
+    while bytes.count < limit, limit > 3 || chance(3) {
       bytes.append([0x66, 0xf2, 0xf3, 0x66, 0xf3, 0x67, 0xf0, 0x2e, 0x64, 0x36][Int(below(10))])
     }
     let vex = choice & 7 >= 6

@@ -77,3 +77,26 @@ func `instructions are printed in Intel's syntax`(expected: Disassembled) {
   let (_, instruction) = decoded(expected.bytes, expected.codeSize)
   #expect(Disassembler.text(instruction, at: 0x1000) == expected.text)
 }
+
+@Test(arguments: CodeSize.allCases)
+func `a part of an instruction needs more bytes, the whole needs none`(codeSize: CodeSize) {
+  let seed = SeededGenerator.runSeed()
+  var code = RandomCode(generator: SeededGenerator(seed: seed))
+  for _ in 0..<20_000 {
+    let bytes = code.next(codeSize)
+    let (result, whole) = decoded(bytes, codeSize)
+    guard result == .decoded else { continue }
+    let length = Int(whole.length)
+    if whole.operation != .undefined {
+      let exact = decoded(Array(bytes.prefix(length)), codeSize)
+      #expect(exact.result == .decoded && exact.instruction.row == whole.row, "APUS_SEED=\(seed)")
+      #expect(exact.instruction.immediate == whole.immediate, "APUS_SEED=\(seed)")
+    }
+    for count in 1..<length {
+      let part = decoded(Array(bytes.prefix(count)), codeSize)
+      // What is no instruction may be known before its end.
+      let isEarly = whole.operation == .undefined && part.instruction.operation == .undefined
+      #expect(part.result == .needsMoreBytes || isEarly, "\(bytes) \(count) APUS_SEED=\(seed)")
+    }
+  }
+}

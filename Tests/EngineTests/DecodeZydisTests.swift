@@ -34,9 +34,9 @@ struct DecodeComparison {
       return bytes.count
     }
     var ours = instruction.facts
+    if ours != theirs { DecodeExceptions.reconcile(&ours, &theirs, instruction) }
     if ours != theirs {
-      DecodeExceptions.reconcile(&ours, &theirs, instruction)
-      if ours != theirs { explain(instruction, ours, theirs, bytes) }
+      explain(instruction, ours, theirs, bytes)
     } else if ours.valid {
       agreed += 1
     }
@@ -73,6 +73,16 @@ struct DecodeComparison {
     }
     if ours.memory != theirs.memory {
       note("memory \(names)", bytes, "\(ours.memory as Any)\n  \(theirs.memory as Any)")
+    }
+    if ours.immediate != theirs.immediate || ours.secondImmediate != theirs.secondImmediate {
+      note(
+        "immediate \(names)", bytes,
+        "\(ours.immediate) \(ours.secondImmediate) \(theirs.immediate) \(theirs.secondImmediate)")
+    }
+    if ours.operandSize != theirs.operandSize || ours.addressSize != theirs.addressSize {
+      note(
+        "sizes \(names)", bytes,
+        "\(ours.operandSize) \(ours.addressSize) \(theirs.operandSize) \(theirs.addressSize)")
     }
     if ours.read != theirs.read { note("reads \(names)", bytes, "\(ours.read) \(theirs.read)") }
     if ours.written != theirs.written {

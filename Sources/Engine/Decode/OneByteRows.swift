@@ -200,11 +200,11 @@ enum OneByteRows {
     group(0xff, 5, "jmp far", .mp).does(.jumpFar),
     row(0xca, "ret far", .iw).does(.returnFar),
     row(0xcb, "ret far").does(.returnFar),
-    row(0xcc, "int3").does(.interrupt3),
-    row(0xcd, "int", .ib).does(.interrupt),
-    row(0xce, "into").reads(.overflow).does(.interruptOverflow).not64,
+    row(0xcc, "int3").flags(.readsAll).does(.interrupt3),
+    row(0xcd, "int", .ib).flags(.readsAll).does(.interrupt),
+    row(0xce, "into").flags(.readsAll).does(.interruptOverflow).not64,
     row(0xcf, "iret/iretd/iretq").flags(.all).does(.interruptReturn),
-    row(0xf1, "int1").does(.interrupt1),
+    row(0xf1, "int1").flags(.readsAll).does(.interrupt1),
   ]
 
   static let strings: [OpcodeRow] = [
