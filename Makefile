@@ -34,7 +34,7 @@ build:
 test: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
 	swift test -c release
-	Tests/Boot/run arguments
+	Tests/Boot/run
 
 check:
 	@tools/install-packages $(CHECK_PACKAGES)
