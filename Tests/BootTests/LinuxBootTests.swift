@@ -103,6 +103,10 @@ private func prepare(
     try place(Sample.bzImage(), in: small)
   }
 
+  #expect(throws: ELFLoader.Failure.memory(.tooLittleMemory(needed: 0x120_5000))) {
+    try place(Sample.elf(), in: small)
+  }
+
   let memory = try GuestMemory(size: 32 << 20)
   let kernel = try place(Sample.bzImage(), in: memory)
   #expect(throws: BootError.commandLineTooLong(count: 65, limit: 64)) {

@@ -57,9 +57,9 @@ public struct ELFLoader {
       throw .image(error)
     }
     do throws(BootError) {
-      for segment in kernel.segments {
-        _ = try memory.kernelRange(at: segment.physicalAddress, size: segment.memorySize)
-      }
+      let range = kernel.occupied
+      _ = try memory.kernelRange(
+        at: range.lowerBound, size: range.upperBound - range.lowerBound)
     } catch {
       throw .memory(error)
     }
