@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@ int apus_thread_id(void) { return (int)syscall(SYS_gettid); }
 int apus_kick(int thread) {
   return syscall(SYS_tgkill, getpid(), thread, KICK_SIGNAL) < 0 ? -errno : 0;
 }
+
+int apus_exact_timers(void) { return prctl(PR_SET_TIMERSLACK, 1) < 0 ? -errno : 0; }
 
 int apus_kick_periodically(unsigned int milliseconds) {
   static __thread timer_t timer;

@@ -68,6 +68,7 @@ final class TimerThread: Sendable {
   }
 
   private static func serve(_ queue: TimerQueue, _ state: Monitor<State>) {
+    HostThread.useExactTimers()
     while true {
       queue.advance(to: HostClock.nanoseconds)
       let isStopping = state.wait(until: queue.deadline) { state -> Bool? in

@@ -28,7 +28,7 @@ struct Probe: ParsableCommand {
 /// The probe's findings as `--json` prints them.
 struct ProbeReport: Encodable {
   struct Kernel: Encodable {
-    /// `usable`, or the first sentence of what is wrong.
+    /// Whether `/dev/kvm` opens and makes machines; what they can run is another matter.
     let isUsable: Bool
     let canRunStockKernel: Bool
     let reason: String?
@@ -56,7 +56,7 @@ struct ProbeReport: Encodable {
 
   let kernel: Kernel
   let software: Software
-  /// What `--accel auto` takes: `kvm` or `soft`.
+  /// What `--accel auto` takes.
   let choice: String
   let why: String
 
@@ -69,8 +69,10 @@ struct ProbeReport: Encodable {
       isUsable: obstacles.isEmpty, reasons: obstacles, processor: HostProcessor.name,
       timeStampKilohertz: HostProcessor.timeStampKilohertz,
       features: GuestFeatures.offered.names)
-    choice = probe.canRunStockKernel ? KernelHypervisor.name : SoftHypervisor.name
-    why = probe.reason ?? "Every tiny guest that a Linux kernel resembles ran on /dev/kvm."
+    choice = SoftHypervisor.name
+    why =
+      probe.reason
+      ?? "/dev/kvm could run a kernel, but this version only uses the software engine."
   }
 }
 

@@ -44,6 +44,9 @@ int apus_thread_id(void);
 /// Takes a thread of this process out of KVM_RUN.
 int apus_kick(int thread);
 
+/// Gives this thread's timers the finest grain that the kernel has.
+int apus_exact_timers(void);
+
 /// Kicks the calling thread every `milliseconds` until they are 0.
 int apus_kick_periodically(unsigned int milliseconds);
 
