@@ -36,30 +36,19 @@ extension BlockTranslator {
     }
   }
 
-  /// Whether the instruction uses x87, MMX or vector registers.
-  private var usesFloatingState: Bool {
-    for index in 0..<Int(instruction.operandCount) {
-      switch instruction.operands[index].kind {
-      case .vector, .mmx, .x87: return true
-      default: break
-      }
-    }
-    if instruction.map == .oneByte { return instruction.opcode & 0xf8 == 0xd8 }
-    return instruction.map == .twoByte && instruction.opcode == 0x77  // EMMS, VZEROUPPER
-  }
-
   /// Replaces an instruction by its #NM or #UD where the mode forbids the registers it uses.
   ///
   /// - Returns: Whether it did.
   private mutating func emitFloatingGate() -> Bool {
-    guard instruction.operation != .noOperation, usesFloatingState else { return false }
-    let usesVector = (0..<Int(instruction.operandCount)).contains {
-      instruction.operands[$0].kind == .vector
+    let isUndefined: Bool
+    switch instruction.unit {
+    case .integer: return false
+    case .x87, .mmx: isUndefined = false
+    case .sse: isUndefined = mode.contains(.noSSE)
+    case .avx: isUndefined = mode.contains(.noAVX)
     }
-    let undefined =
-      instruction.isVEX ? mode.contains(.noAVX) : usesVector && mode.contains(.noSSE)
-    guard undefined || mode.contains(.floatingTrap) else { return false }
-    emitRaise(undefined ? .invalidOpcode : .deviceNotAvailable)
+    guard isUndefined || mode.contains(.floatingTrap) else { return false }
+    emitRaise(isUndefined ? .invalidOpcode : .deviceNotAvailable)
     return true
   }
 
@@ -89,9 +78,20 @@ extension BlockTranslator {
     let write = instruction.memoryAccess.contains(.write)
     let plain = needsPlainPointer
     let check = emitCheck(
-      size: Int(instruction.memorySize), instruction.memoryAccess, plain: plain)
+      size: Int(instruction.memorySize), write ? accessOfWrite : .read, plain: plain)
     emitBody(pointer: check.pointer)
     if write { finishWrite(check.stub, body: .instruction) }
+  }
+
+  /// Masked stores leave bytes as they are: on the bounce buffer these must be there first.
+  private var accessOfWrite: Access {
+    guard instruction.isVEX && instruction.map == .threeByte38 else {
+      return instruction.memoryAccess
+    }
+    switch instruction.opcode {
+    case 0x2e, 0x2f, 0x8e: return .readWrite
+    default: return instruction.memoryAccess
+    }
   }
 
   /// Whether the body of the current instruction takes RCX.
