@@ -63,9 +63,13 @@ struct RunPlan {
 
   /// What the kernel is told: where its console is, and to end a panic in a reset, which ends the
   /// run. Our own guests keep it quiet, for speed and for the reader; what is wrong still appears.
+  /// They also do without the kernel's tests of its ciphers, a fifth of the time to boot.
   private static func commandLine(_ arguments: Run, _ mode: Mode) -> String {
     var words = ["console=ttyS0", "panic=-1"]
-    if arguments.initrd == nil && !arguments.verbose { words.append("quiet") }
+    if arguments.initrd == nil {
+      words.append("cryptomgr.notests")
+      if !arguments.verbose { words.append("quiet") }
+    }
     if !arguments.append.isEmpty { words.append(arguments.append) }
     return words.joined(separator: " ")
   }
