@@ -49,7 +49,8 @@ import X86
     }
     nonmutating set {
       newValue.withUnsafeBytes {
-        processor.extendedArea.copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+        guard let start = $0.baseAddress else { return }
+        processor.extendedArea.copyMemory(from: start, byteCount: $0.count)
       }
     }
   }

@@ -100,7 +100,7 @@ extension Processor {
         let inside = (1 &<< shift) &- 1
         return finish(
           entry, access, page: (entry & Processor.frameMask & ~inside) | (linear & inside),
-          allowed: allowed, forbidden: forbidden, shift: UInt8(truncatingIfNeeded: shift))
+          path: (allowed, forbidden), shift: UInt8(truncatingIfNeeded: shift))
       }
       if entry & Entry.accessed == 0 {
         guard mark(place, entry, []) else { return nil }
@@ -126,7 +126,7 @@ extension Processor {
       guard markNarrow(upperPlace, upper, access) else { return nil }
       let frame = (upper & 0xffc0_0000) | ((upper &>> 13 & 0xff) &<< 32)
       return finish(
-        upper, access, page: frame | (linear & 0x3f_ffff), allowed: upper, forbidden: 0, shift: 22)
+        upper, access, page: frame | (linear & 0x3f_ffff), path: (upper, 0), shift: 22)
     }
     if upper & Entry.accessed == 0 {
       guard markNarrow(upperPlace, upper, []) else { return nil }
@@ -138,7 +138,7 @@ extension Processor {
     try check(linear, access, allowed: allowed, forbidden: 0)
     guard markNarrow(lowerPlace, lower, access) else { return nil }
     return finish(
-      lower, access, page: lower & 0xffff_f000, allowed: allowed, forbidden: 0, shift: 12)
+      lower, access, page: lower & 0xffff_f000, path: (allowed, 0), shift: 12)
   }
 
   /// The access rights of SDM vol. 3A, section 4.6.1.
@@ -197,9 +197,10 @@ extension Processor {
 
   @inline(always)
   private func finish(
-    _ leaf: UInt64, _ access: MemoryAccess, page: UInt64, allowed: UInt64, forbidden: UInt64,
-    shift: UInt8
+    _ leaf: UInt64, _ access: MemoryAccess, page: UInt64,
+    path: (allowed: UInt64, forbidden: UInt64), shift: UInt8
   ) -> PageTranslation {
+    let (allowed, forbidden) = path
     var rights: PageRights = []
     let isWritable = allowed & Entry.writable != 0
     if isWritable { rights.insert(.writable) }
