@@ -112,6 +112,13 @@ struct KernelTests {
     #expect(HostProbe(path: "/dev/null", isComplete: false).device == .withoutDriver)
   }
 
+  @Test(.enabled(if: hostKVM != nil, "this host has no usable /dev/kvm"))
+  func `a complete probe tries every guest`() {
+    let probe = HostProbe(isComplete: true)
+    #expect(probe.checks.map(\.guest.name) == TinyGuest.all.map(\.name))
+    #expect(Set(probe.checks.map(\.guest.name)).count == probe.checks.count)
+  }
+
   @Test func `whatever is wrong has a reason`() {
     for device in [KVMDeviceState.missing, .denied, .withoutDriver, .busy] {
       #expect(device.reason != nil)

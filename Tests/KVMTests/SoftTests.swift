@@ -241,6 +241,24 @@ func threadTime() -> UInt64 {
     #expect(abs(Date().timeIntervalSince1970 - Double(seconds)) < 30)
   }
 
+  @Test func `KVM's clock follows the counter when that is written`() throws {
+    let guest = try SoftGuest([0xf4])
+    let cpu = try guest.start()
+    try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x4b56_4d01, 0x5001)])
+    try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x10, 1 << 60)])
+    #expect(try guest.memory.load(UInt64.self, at: 0x5008) >= 1 << 60)
+    #expect(try guest.memory.load(UInt32.self, at: 0x5000) == 4)
+  }
+
+  @Test(arguments: [UInt64.max, 0xfffff, 0xffff_ffff_ffff_fff1, 0x1_0000_0001])
+  func `KVM's clock outside RAM harms nobody`(address: UInt64) throws {
+    let cpu = try SoftGuest([0xf4]).start()
+    for number in [UInt32(0x4b56_4d01), 0x4b56_4d00, 0x11, 0x12] {
+      try cpu.setModelSpecificRegisters([ModelSpecificRegister(number, address)])
+      #expect(try cpu.modelSpecificRegisters([number]).first?.value == address)
+    }
+  }
+
   @Test func `CPUID has what the engine can do, and nothing it cannot`() throws {
     let entries = try SoftHypervisor().supportedCPUID()
     let structured = try #require(entries.first { $0.leaf == 7 })

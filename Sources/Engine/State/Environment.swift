@@ -30,11 +30,15 @@ public protocol ProcessorEnvironment: AnyObject {
 
   /// Takes a pending non-maskable interrupt, unless these are blocked.
   func takeNonMaskable(isBlocked: Bool) -> Bool
+
+  /// The guest has written its time-stamp counter.
+  func timeStampChanged()
 }
 
 extension ProcessorEnvironment {
   public var wantsToStop: Bool { false }
   public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
+  public func timeStampChanged() {}
 }
 
 /// What CPUID leaves in the four registers.

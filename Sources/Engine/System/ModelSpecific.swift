@@ -73,7 +73,9 @@ extension Processor {
       return environment.writeModelSpecific(number, value: value)
     }
     switch register {
-    case .timeStamp: cpu.timeStampOffset = value &- apus_read_time_stamp()
+    case .timeStamp:
+      cpu.timeStampOffset = value &- apus_read_time_stamp()
+      environment.timeStampChanged()
     case .sysenterCS: cpu.sysenterCS = value
     case .pageAttributes:
       guard isPageAttributeTable(value) else { return false }

@@ -52,9 +52,15 @@ extension SoftEnvironment {
   /// IA32_TSC_ADJUST is what the counter is ahead of the machine's, so that writing the counter
   /// shows in it, too. Reference: SDM vol. 3B, section 18.17.3.
   private func setTimeStampAdjust(_ value: UInt64) {
+    processor?.cpu.timeStampOffset = value &- epoch.timeStamp
+    timeStampChanged()
+  }
+
+  /// Tells those who count in ticks of the guest's counter: its timer, and KVM's clock.
+  func timeStampChanged() {
     guard let processor else { return }
-    processor.cpu.timeStampOffset = value &- epoch.timeStamp
     chips?.controller.timestampChanged(
       processor: id, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
+    clock.setSystemTime(clock.systemTime, in: memory, offset: processor.cpu.timeStampOffset)
   }
 }

@@ -44,12 +44,12 @@ struct ParavirtualClock {
     // An odd version tells readers that a change is in progress.
     let version = ((try? memory.load(UInt32.self, at: address)) ?? 0) | 1
     try? memory.store(version, at: address)
-    try? memory.store(ticks &+ offset, at: address + 8)
-    try? memory.store(nanoseconds, at: address + 16)
-    try? memory.store(factor, at: address + 24)
-    try? memory.store(UInt8(bitPattern: shift), at: address + 28)
+    try? memory.store(ticks &+ offset, at: address &+ 8)
+    try? memory.store(nanoseconds, at: address &+ 16)
+    try? memory.store(factor, at: address &+ 24)
+    try? memory.store(UInt8(bitPattern: shift), at: address &+ 28)
     // All processors' counters agree.
-    try? memory.store(UInt8(1), at: address + 29)
+    try? memory.store(UInt8(1), at: address &+ 29)
     try? memory.store(version &+ 1, at: address)
   }
 
