@@ -121,6 +121,9 @@ import X86
     #expect(run([0x0f, 0x33]) == .protection)  // rdpmc
     #expect(run([0x0f, 0x01, 0xd9]) == .undefined)  // vmmcall
     #expect(run([0x0f, 0xaa]) == .undefined)  // rsm
+    (self[0], self[3], self[6]) = (5, 0x100, 0x23)
+    #expect(run([0x0f, 0x01, 0xc1]) == nil)  // vmcall
+    #expect(self[0] == 0x123)
   }
 
   @Test func `flags and ports`() {

@@ -47,6 +47,9 @@ final class FakeEnvironment: ProcessorEnvironment {
     }
   }
   func acknowledgeInterrupt() -> UInt8? { nil }
+  func hypercall(_ call: Hypercall) -> UInt64? {
+    call.number == 5 ? call.arguments[0] + call.arguments[3] + UInt64(call.privilege) : nil
+  }
 }
 
 /// Selectors in the test machine's global table.

@@ -33,12 +33,27 @@ public protocol ProcessorEnvironment: AnyObject {
 
   /// The guest has written its time-stamp counter.
   func timeStampChanged()
+
+  /// What a hypercall (VMCALL, VMMCALL) leaves in RAX; `nil` where the machine takes none, which
+  /// raises #UD.
+  func hypercall(_ call: Hypercall) -> UInt64?
 }
 
 extension ProcessorEnvironment {
   public var wantsToStop: Bool { false }
   public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
   public func timeStampChanged() {}
+  public func hypercall(_ call: Hypercall) -> UInt64? { nil }
+}
+
+/// A guest's call to the machine, as KVM's guests make them.
+public struct Hypercall: BitwiseCopyable, Sendable {
+  /// RAX.
+  public var number: UInt64
+  /// RBX, RCX, RDX and RSI.
+  public var arguments: InlineArray<4, UInt64>
+  /// Who calls: 0 to 3.
+  public var privilege: UInt8
 }
 
 /// What CPUID leaves in the four registers.

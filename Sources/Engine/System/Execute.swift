@@ -97,8 +97,8 @@ extension Processor {
     case .monitorWait: try monitorWait()
     case .readExtendedControl: try readExtendedControl()
     case .writeExtendedControl: try writeExtendedControl()
-    // Hypercalls need an environment that takes them; RSM exists in system management mode only.
-    // The rest is the translator's.
+    case .hypercall: try hypercall()
+    // RSM exists in system management mode only. The rest is the translator's.
     default: throw .undefined
     }
   }

@@ -130,6 +130,20 @@ extension Processor {
     return .stop(.halted)
   }
 
+  func hypercall() throws(GuestFault) -> Outcome {
+    let size: UInt8 = cpu.is64Bit ? 8 : 4
+    let call = Hypercall(
+      number: register(0, size: size),
+      arguments: [
+        register(3, size: size), register(1, size: size), register(2, size: size),
+        register(6, size: size),
+      ],
+      privilege: cpu.privilege)
+    guard let result = environment.hypercall(call) else { throw .undefined }
+    setRegister(0, size: size, result)
+    return .next
+  }
+
   func invalidateCaches() throws(GuestFault) -> Outcome {
     try requireSupervisor()
     return .next

@@ -26,17 +26,25 @@ private struct StringPiece: BitwiseCopyable {
 /// leaves an instruction that continues when it is run again.
 extension Processor {
   package func executeString(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
-    let plan = stringPlan(instruction)
+    let isPlain = isPlainString(instruction)
+    let size = instruction.opcode & 1 == 0 ? 1 : Int(instruction.operandSize)
+    let operation = instruction.operation
     guard instruction.isRepeated else {
-      _ = try runPiece(instruction, plan, limit: 1)
+      if isPlain && plainPiece(operation, size: size, left: 1) == 1 { return .next }
+      _ = try runPiece(instruction, stringPlan(instruction), limit: 1)
       return .next
     }
+    let width = instruction.addressSize
     while true {
-      let left = register(1, size: plan.width)
+      let left = register(1, size: width)
       if left == 0 { return .next }
-      let limit = cpu.hasFlag(.trap) ? 1 : Int(min(left, 4096))
-      let (done, isOver) = try runPiece(instruction, plan, limit: limit)
-      setRegister(1, size: plan.width, left &- UInt64(done))
+      var done = isPlain ? plainPiece(operation, size: size, left: left) : 0
+      var isOver = false
+      if done == 0 {
+        let limit = cpu.hasFlag(.trap) ? 1 : Int(min(left, 4096))
+        (done, isOver) = try runPiece(instruction, stringPlan(instruction), limit: limit)
+      }
+      setRegister(1, size: width, left &- UInt64(done))
       if isOver || left == UInt64(done) { return .next }
       if mustPause { return .jumped }
     }
