@@ -54,3 +54,74 @@ func longModeProcessor(_ code: [UInt8]) throws -> (Processor, BareEnvironment) {
   #expect(try p.memory.load(UInt64.self, at: 0x20000) == 500_500)
   #expect(p.cpu.registers[4] == 0x80000)
 }
+
+/// A guest that copies with `code` (RSI, RDI and RCX given), and what memory holds afterwards.
+private func afterString(
+  _ code: [UInt8], source: UInt64, destination: UInt64, count: UInt64
+) throws -> (processor: Processor, bytes: [UInt8], before: [UInt8]) {
+  let (p, _) = try longModeProcessor(code + [0xf4])
+  let before = (0..<0x4000).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 5) }
+  try p.memory.write(before, at: 0x40000)
+  p.cpu.registers[6] = source
+  p.cpu.registers[7] = destination
+  p.cpu.registers[1] = count
+  p.cpu.registers[0] = 0x1122_3344_5566_7788
+  p.cpu.flags = [.carry, .overflow, .fixed]
+  #expect(p.runGuest() == .halted)
+  #expect(p.cpu.flags.contains([.carry, .overflow]))
+  #expect(p.cpu.registers[1] == 0)
+  return (p, try p.memory.bytes(at: 0x40000, count: 0x4000), before)
+}
+
+@Test(
+  "REP MOVSB copies byte by byte, over page ends and onto itself",
+  arguments: [
+    (0x100, 0x2100, 300), (0xff0, 0x1ff8, 0x1010), (0x100, 0x101, 0x1500), (0, 0x2000, 0),
+  ]
+) func copies(_ source: Int, _ destination: Int, _ count: Int) throws {
+  let (p, bytes, before) = try afterString(
+    [0xf3, 0xa4], source: UInt64(0x40000 + source), destination: UInt64(0x40000 + destination),
+    count: UInt64(count))
+  var expected = before
+  for index in 0..<count { expected[destination + index] = expected[source + index] }
+  #expect(bytes == expected)
+  #expect(p.cpu.registers[6] == UInt64(0x40000 + source + count))
+  #expect(p.cpu.registers[7] == UInt64(0x40000 + destination + count))
+}
+
+@Test(
+  "REP STOSQ fills, also where a quadword straddles pages",
+  arguments: [(0x100, 30), (0xffc, 700), (0xff8, 1), (0x1000, 512)]
+) func fills(_ destination: Int, _ count: Int) throws {
+  let (p, bytes, before) = try afterString(
+    [0xf3, 0x48, 0xab], source: 0, destination: UInt64(0x40000 + destination),
+    count: UInt64(count))
+  var expected = before
+  for index in 0..<count * 8 {
+    expected[destination + index] = [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11][index % 8]
+  }
+  #expect(bytes == expected)
+  #expect(p.cpu.registers[7] == UInt64(0x40000 + destination + count * 8))
+}
+
+@Test func `a loop over an instruction in two pages runs, and sees each of them change`() throws {
+  // At 0x10ffa: L: inc ecx (2) | add eax, imm32 (81 c0 …, six bytes over the page's end)
+  // then cmp ecx, edx; jne L; hlt.
+  let (p, _) = try longModeProcessor([])
+  let code: [UInt8] = [0xff, 0xc1, 0x90, 0x81, 0xc0, 1, 0, 0, 0, 0x39, 0xd1, 0x75, 0xf3, 0xf4]
+  try p.memory.write(code, at: 0x10ffa)
+  func run(_ turns: UInt64) -> UInt64 {
+    p.cpu.instructionPointer = 0x10ffa
+    (p.cpu.registers[0], p.cpu.registers[1], p.cpu.registers[2]) = (0, 0, turns)
+    #expect(p.runGuest() == .halted)
+    return p.cpu.registers[0]
+  }
+  #expect(run(1000) == 1000)
+  // The second page's bytes hold the upper part of the immediate.
+  try p.memory.store(UInt8(1), at: 0x11000)
+  p.noteMemoryChanged(at: 0x11000, count: 1)
+  #expect(run(3) == 3 + 3 * 256)
+  try p.memory.store(UInt8(2), at: 0x10fff)
+  p.noteMemoryChanged(at: 0x10fff, count: 1)
+  #expect(run(3) == 6 + 3 * 256)
+}

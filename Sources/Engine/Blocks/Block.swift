@@ -25,6 +25,9 @@ struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
     rawValue = UInt32(codeSize.rawValue) | UInt32(view.rawValue) << 2
   }
 
+  /// EFLAGS.DF: string instructions go down.
+  static let backward = BlockMode(rawValue: 1 << 12)
+
   /// The same mode, seeing memory through another view.
   func seeing(_ view: MemoryView) -> BlockMode {
     BlockMode(rawValue: rawValue & ~0xc | UInt32(view.rawValue) << 2)

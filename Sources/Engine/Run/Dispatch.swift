@@ -37,6 +37,7 @@ extension Processor {
     if cpu.privilege == 3 { mode.insert(.userPrivilege) }
     if cpu.privilege != 0 && cpu.cr4.contains(.timeStampDisable) { mode.insert(.timeStampTrap) }
     if cpu.cr4.contains(.supervisorAccessPrevention) { mode.insert(.guardsUserPages) }
+    if cpu.systemFlags & RFLAGS.direction.rawValue != 0 { mode.insert(.backward) }
     if size == .bits64 || hasFlatSegments { mode.insert(.flat) }
     if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
     if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }

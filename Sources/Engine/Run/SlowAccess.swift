@@ -100,4 +100,16 @@ extension Processor {
       run.codeWriteSeen = 1
     }
   }
+
+  /// Tells the engine that somebody outside it changed guest memory, in which it may have
+  /// translated code. On the processor's own thread.
+  package func noteMemoryChanged(at physical: UInt64, count: Int) {
+    var address = physical
+    let end = physical + UInt64(count)
+    while address < end {
+      let next = min(end, (address | 0xfff) + 1)
+      noteCodeWrite(physical: address, count: Int(next - address))
+      address = next
+    }
+  }
 }

@@ -22,6 +22,7 @@ struct Thunks: BitwiseCopyable {
   var attention: UInt32 = 0
   var raise: UInt32 = 0
   var hostFault: UInt32 = 0
+  var strings = StringRoutines()
 
   /// Emits all thunks at the start of the store's cache.
   init(into store: BlockStore) {
@@ -55,6 +56,7 @@ struct Thunks: BitwiseCopyable {
     hostFault = start()
     // The signal handler jumps here: there is no return address to pop.
     Self.emitHelper(helperHostFault, &writer, called: false)
+    strings = StringRoutines(into: store, writer: &writer, slow: system)
     let end = start()
     store.count.cursor = end
     store.count.firstFree = end

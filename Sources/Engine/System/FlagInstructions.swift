@@ -36,7 +36,9 @@ extension Processor {
       popInto(image, instruction.operandSize, privilege)
     }
     commit(stack)
-    let matters: RFLAGS = [.interrupt, .trap, .ioPrivilege, .alignmentCheck]
+    let matters: RFLAGS = [
+      .interrupt, .trap, .direction, .ioPrivilege, .alignmentCheck,
+    ]
     return (before ^ cpu.systemFlags) & matters.rawValue == 0 ? .next : .nextInNewMode
   }
 
@@ -111,8 +113,8 @@ extension Processor {
 
   /// CLD and STD.
   func setDirection(_ value: Bool) -> Outcome {
-    cpu.systemFlags &= ~RFLAGS.direction.rawValue
-    if value { cpu.systemFlags |= RFLAGS.direction.rawValue }
-    return .next
+    if cpu.hasFlag(.direction) == value { return .next }
+    cpu.systemFlags ^= RFLAGS.direction.rawValue
+    return .nextInNewMode
   }
 }

@@ -25,6 +25,7 @@ extension BlockTranslator {
     case .call: emitCallDirect()
     case .callIndirect: emitCallIndirect()
     case .returnNear: emitReturn()
+    case .moveString, .storeString: emitString()
     case .readTimeStamp: emitReadTimeStamp()
     case .clearInterrupt: emitClearInterrupt()
     case .setInterrupt: emitSetInterrupt()
@@ -56,6 +57,18 @@ extension BlockTranslator {
   mutating func emitRaise(_ vector: ExceptionVector) {
     writer.constant(.scratch, UInt64(offset & 0xfff) | UInt64(vector.rawValue) << 16)
     emitCall(thunks.raise)
+  }
+
+  /// REP MOVS and REP STOS go to a routine that works a page at a time; the rest, and whatever
+  /// that routine cannot do, to `Processor.execute`.
+  private mutating func emitString() {
+    let isPlain =
+      isLong && instruction.addressSize == 8 && instruction.segment < 4
+      && instruction.prefixes.contains(.repeated) && !mode.contains(.backward)
+      && !mode.contains(.single)
+    let routine = thunks.strings.entry(
+      view, isMove: instruction.operation == .moveString, size: Int(instruction.memorySize))
+    emitSystem(isPlain ? routine : thunks.system)
   }
 
   /// Hands the instruction to `Processor.execute`.
