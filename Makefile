@@ -3,12 +3,17 @@
 
 BUILD_PACKAGES := gcc libarchive-dev libc6-dev make pkg-config
 GUEST_PACKAGES := busybox-static
-TEST_PACKAGES := acpica-tools libzydis-dev nasm
+TEST_PACKAGES := acpica-tools gcc libzydis-dev nasm python3
 CHECK_PACKAGES := git python3
 BENCH_PACKAGES := qemu-system-x86
 
 APUS := .build/release/apus
 PREFIX := /usr/local
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+# Of the tests that pass, only the number is worth a line.
+SHOW_FAILURES := awk '!/^◇|^✔ (Test (case )?[^r]|Suite)/ { print; fflush() }'
 
 .PHONY: help run build test check bench install clean
 .DEFAULT_GOAL := help
@@ -33,7 +38,7 @@ build:
 
 test: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
-	swift test -c release
+	swift test -c release 2>&1 | $(SHOW_FAILURES)
 	Tests/Boot/run
 
 check:
