@@ -37,10 +37,10 @@ static void restore_and_die(int signal_number) {
   raise(signal_number);
 }
 
-static void install_once(void) {
-  static int installed;
-  if (installed) return;
-  installed = 1;
+void apus_terminal_prepare(void) {
+  static int is_prepared;
+  if (is_prepared) return;
+  is_prepared = 1;
   atexit(apus_terminal_restore);
   struct sigaction action = {.sa_handler = restore_and_die, .sa_flags = SA_ONSTACK};
   for (int i = 0; i < fatal_count; i++) {
@@ -52,7 +52,6 @@ int apus_terminal_raw(int fd) {
   struct termios modes;
   if (raw_terminal >= 0) return -EBUSY;
   if (tcgetattr(fd, &saved_modes) < 0) return -errno;
-  install_once();
   modes = saved_modes;
   cfmakeraw(&modes);
   raw_terminal = fd;

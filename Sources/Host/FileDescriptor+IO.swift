@@ -48,7 +48,14 @@ extension FileDescriptor {
   public borrowing func writeAll(_ bytes: [UInt8]) throws(SystemError) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      rest = rest.dropFirst(try write(rest))
+      do throws(SystemError) {
+        rest = rest.dropFirst(try write(rest))
+      } catch {
+        // Whoever shares the open file may have made it non-blocking.
+        guard error.errno == EAGAIN else { throw error }
+        var entry = pollfd(fd: rawValue, events: CShort(POLLOUT), revents: 0)
+        _ = try checked(unsafe apus_poll(&entry, 1, -1), "poll")
+      }
     }
   }
 }

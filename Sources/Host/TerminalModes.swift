@@ -17,8 +17,12 @@ public enum TerminalModes {
   /// Whether the descriptor is a terminal.
   public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
 
-  /// Hands every key on as it is typed, with no echo and no signals, until ``restore()``. The old
-  /// modes also come back when the process exits or dies of a fault. One terminal at a time.
+  /// Has the modes brought back also when the process exits or dies of a fault. To be called before
+  /// anybody handles such faults by design, as the software engine does.
+  public static func prepareForFaults() { apus_terminal_prepare() }
+
+  /// Hands every key on as it is typed, with no echo and no signals, until ``restore()``. One
+  /// terminal at a time.
   public static func makeRaw(_ descriptor: CInt) throws(SystemError) {
     _ = try checked(apus_terminal_raw(descriptor), "tcsetattr")
   }

@@ -25,6 +25,7 @@ final class GuestSession<Backend: Hypervisor> {
     self.plan = plan
     self.signals = signals
     times = RunTimes(begunAt: start)
+    if plan.isInteractive { TerminalModes.prepareForFaults() }
     do throws(SystemError) {
       streams = try GuestStreams(plan)
     } catch {

@@ -84,6 +84,24 @@ class Terminal(ApusTest):
         self.type(LEAVE * 3)
         self.end(0)
 
+    def test_a_division_by_zero_in_the_guest(self):
+        # A program of two instructions. The host's processor faults too, and that is the engine's
+        # to handle, not the one's who restores terminals after crashes.
+        code = bytes.fromhex("31f6f7f6")
+        base = 0x400000
+        program = struct.pack(
+            "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, base + 120, 64, 0, 0, 64, 56, 1, 0,
+            0, 0) + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, 124, 124, 4096) + code
+        self.expect(b"# ")
+        for start in range(0, len(program), 32):
+            text = "".join(f"\\{byte:03o}" for byte in program[start:start + 32])
+            self.type(f"printf '{text}' >>d\r".encode())
+            self.expect(b"# ")
+        self.type(b"chmod +x d; ./d; echo status $?\r")
+        self.expect(b"status 136")
+        self.type(b"exit\r")
+        self.end(0)
+
     def test_the_key_that_leaves(self):
         self.expect(b"# ")
         self.type(LEAVE)

@@ -35,8 +35,11 @@ int apus_open(const char *path, int flags, unsigned int mode);
 /// A close-on-exec duplicate.
 int apus_duplicate(int fd);
 
-/// Puts a terminal into raw mode, and back when the process exits or dies of a fault of its own.
-/// One terminal at a time.
+/// Has the terminal put back when the process exits or dies of a fault of its own. To be called
+/// before anybody handles such faults by design, since the handler that comes last is asked first.
+void apus_terminal_prepare(void);
+
+/// Puts a terminal into raw mode. One terminal at a time.
 int apus_terminal_raw(int fd);
 
 /// Puts the terminal back now. Safe in signal handlers and when nothing is to be put back.
