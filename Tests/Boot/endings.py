@@ -1,8 +1,10 @@
 """How runs end that do not end by themselves, or not well."""
 
 import os
+import random
 import select
 import signal
+import struct
 import subprocess
 import time
 
@@ -105,6 +107,66 @@ class Consoles(ApusTest):
         status, _, errors = self.guest("true", options=["--append", "x" * 5000])
         self.assertEqual(status, 2)
         self.assertIn("--append", errors)
+
+
+def tiny_kernel(code):
+    """An ELF kernel of a few instructions, in 64-bit mode at its first byte."""
+    base = 0x200000
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, base, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 120, base, base, len(code), len(code), 4096)
+    return header + segment + code
+
+
+class TinyKernels(ApusTest):
+    """What every guest can do at its very first instruction."""
+
+    PRINT = bytes.fromhex("66baf803 b068 ee b069 ee b00a ee")
+    POWER_OFF = bytes.fromhex("66ba0406 66b80034 66ef f4ebfd")
+    RESET = bytes.fromhex("66baf90c b006 ee f4ebfd")
+    UNDEFINED = bytes.fromhex("0f0b")
+    SPIN = bytes.fromhex("ebfe")
+    HALT = bytes.fromhex("faf4ebfd")
+
+    def launch(self, code):
+        path = os.path.join(self.folder, "kernel")
+        with open(path, "wb") as file:
+            file.write(tiny_kernel(code))
+        return self.start("run", "--kernel", path, "--initrd", path)
+
+    def end(self, process):
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output.decode(), errors.decode()
+
+    def test_power_off(self):
+        self.assertEqual(self.end(self.launch(self.PRINT + self.POWER_OFF)), (0, "hi\n", ""))
+
+    def test_reset(self):
+        self.assertEqual(self.end(self.launch(self.PRINT + self.RESET)), (0, "hi\n", ""))
+
+    def test_triple_fault(self):
+        status, output, errors = self.end(self.launch(self.PRINT + self.UNDEFINED))
+        self.assertEqual((status, output), (125, "hi\n"))
+        self.assertIn("triple fault", errors)
+        self.assertRegex(errors, r"rip 0*20000d")
+
+    def test_guests_that_never_end(self):
+        for code in (self.SPIN, self.HALT):
+            process = self.launch(self.PRINT + code)
+            self.assertEqual(process.stdout.read(3), b"hi\n")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.end(process)[0], 128 + signal.SIGTERM)
+
+    def test_random_code_does_not_end_us(self):
+        seed = random.randrange(1 << 32)
+        for number in range(seed, seed + 100):
+            process = self.launch(random.Random(number).randbytes(4096))
+            try:
+                process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGTERM)
+            status, _, errors = self.end(process)
+            self.assertIn(status, (0, 125, 128 + signal.SIGTERM), f"seed {number}: {errors}")
 
 
 class Descriptors(ApusTest):
