@@ -277,6 +277,29 @@ import X86
     #expect(processor.cpu.instructionPointer == 0x5002)
   }
 
+  @Test func `with VME the redirection bitmap keeps INT in the 8086 program`() throws {
+    try prepareProtected()
+    processor.cpu.privilege = 3
+    processor.cpu.cr4 = .virtual8086
+    processor.cpu.flags = [.fixed, .virtual8086, .virtualInterrupt]
+    for name in [SegmentName.es, .cs, .ss, .ds] {
+      processor.cpu[name] = SegmentRegister(
+        base: 0, limit: 0xffff, selector: 0, attributes: SegmentAttributes(rawValue: 0xf3))
+    }
+    processor.cpu[.task].limit = 0x100
+    try machine.memory.store(UInt16(0x88), at: SystemMachine.task + 102)
+    try machine.memory.store(UInt32(0x0123_4567), at: 0x21 * 4)
+    let call = instruction(.interrupt) { $0.immediate = 0x21 }
+    #expect(machine.run(call) == nil)
+    #expect(processor.cpu.flags == [.fixed, .virtual8086])
+    #expect(processor.cpu[.cs].base == 0x1230)
+    #expect(processor.cpu.instructionPointer == 0x4567)
+    #expect(try (word(0x7ffa), word(0x7ffe)) == (0x5002, 0x3202))
+    // The vector's bit says that the system wants it.
+    try machine.memory.store(UInt8(2), at: SystemMachine.task + 0x68 + 4)
+    #expect(machine.run(call) == .protection)
+  }
+
   @Test func `a task gate switches tasks, and IRET with NT switches back`() throws {
     try prepareProtected()
     // The second task's state is at 0x3800; its descriptor and gate are spare entries.

@@ -108,7 +108,10 @@ import X86
 
   func randomInstruction(_ random: inout SplitMix) -> Instruction {
     var result = Instruction()
-    result.operation = Operation.allCases[random.below(Operation.allCases.count)]
+    // Gathers take vector registers, whose numbers the decoder vouches for.
+    repeat {
+      result.operation = Operation.allCases[random.below(Operation.allCases.count)]
+    } while result.operation == .gather
     result.map = random.below(2) == 0 ? .oneByte : .twoByte
     result.opcode = UInt8(random.below(256))
     result.modRM = UInt8(random.below(256))
@@ -163,6 +166,7 @@ import X86
 
   @Test func `random instructions in random states end, and faults change nothing`() throws {
     var seeds = SystemRandomNumberGenerator()
+    var faults = 0
     for _ in 0..<HostileGuestTests.rounds {
       let seed = seeds.next()
       var random = SplitMix(state: seed)
@@ -177,10 +181,15 @@ import X86
       if fault != nil && !keepsProgress {
         #expect(snapshot() == before, "seed \(seed): \(instruction.operation)")
       }
-      if let fault { _ = processor.deliver(fault: fault) }
+      if let fault {
+        faults += 1
+        _ = processor.deliver(fault: fault)
+      }
       _ = processor.deliverInterrupt(vector: UInt8(random.below(32)))
       #expect(processor.cpu.privilege < 4, "seed \(seed)")
     }
+    // Neither all refused nor all let through.
+    #expect((HostileGuestTests.rounds / 4..<HostileGuestTests.rounds * 9 / 10).contains(faults))
   }
 }
 

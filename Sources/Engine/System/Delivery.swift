@@ -122,10 +122,16 @@ extension GuestFault {
 
 /// INT and its kind.
 extension Processor {
-  /// INT n: through virtual-8086 mode only with IOPL 3.
+  /// INT n: out of virtual-8086 mode only with IOPL 3.
   func softwareInterrupt(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
-    if cpu.isVirtual8086 && cpu.ioPrivilege < 3 { throw .protection }
     let vector = UInt8(truncatingIfNeeded: instruction.immediate)
+    if cpu.isVirtual8086 {
+      if cpu.cr4.contains(.virtual8086), try isRedirected(vector) {
+        try redirect(vector, returnAddress: cpu.instructionPointer &+ UInt64(instruction.length))
+        return .jumped
+      }
+      if cpu.ioPrivilege < 3 { throw .protection }
+    }
     return try trap(vector, instruction, isSoftware: true)
   }
 

@@ -84,19 +84,24 @@ extension Processor {
   /// Gives the components in `mask` their initial values, as far as the current code sees them.
   func initializeComponents(_ mask: UInt64) {
     if mask & ExtendedState.floating != 0 { componentsPresent &= ~ExtendedState.floating }
-    for (component, offset) in [
-      (ExtendedState.streaming, ExtendedState.streamingRegisters),
-      (ExtendedState.vector, ExtendedState.vectorRegisters),
-    ] where mask & component != 0 {
-      if vectorCount == 16 {
-        componentsPresent &= ~component
-      } else {
-        fillInitialState()
-        clear(offset, 16 * vectorCount)
-        componentsPresent |= component
-      }
+    if mask & ExtendedState.streaming != 0 {
+      initializeRegisters(ExtendedState.streaming, at: ExtendedState.streamingRegisters)
+    }
+    if mask & ExtendedState.vector != 0 {
+      initializeRegisters(ExtendedState.vector, at: ExtendedState.vectorRegisters)
     }
     fillInitialState()
+  }
+
+  /// 32-bit code leaves the upper eight registers alone, so they stay in the image.
+  private func initializeRegisters(_ component: UInt64, at offset: Int) {
+    if vectorCount == 16 {
+      componentsPresent &= ~component
+      return
+    }
+    fillInitialState()
+    clear(offset, 16 * vectorCount)
+    componentsPresent |= component
   }
 
   /// Copies the image's bytes to guest memory.

@@ -30,8 +30,11 @@ extension Processor {
     commit(stack)
     loadRealSegment(.cs, selector)
     cpu.instructionPointer = pointer
-    // Virtual-8086 code may not change its I/O privilege.
+    // Virtual-8086 code may not change its I/O privilege, and neither mode its virtual flags.
+    let fixed: RFLAGS = [.virtualInterrupt, .virtualInterruptPending]
+    let kept = cpu.systemFlags & fixed.rawValue
     restoreFlags(flags, size, privilege: cpu.isVirtual8086 ? 3 : 0)
+    cpu.systemFlags = (cpu.systemFlags & ~fixed.rawValue) | kept
   }
 
   /// From 64-bit code: always five words, to any privilege level and code size.
@@ -187,7 +190,9 @@ extension Processor {
   /// Makes data segments null that the new, lesser privilege may not use. Bases stay, as FS and
   /// GS of 64-bit code need them.
   func dropInnerSegments() {
-    for name in [SegmentName.es, .ds, .fs, .gs] {
+    let names: InlineArray<4, SegmentName> = [.es, .ds, .fs, .gs]
+    for index in 0..<4 {
+      let name = names[index]
       let attributes = cpu[name].attributes
       let isConforming = attributes[.code] && attributes[.conformingOrDown]
       if attributes[.codeOrData] && !isConforming && attributes[.privilege] < cpu.privilege {
