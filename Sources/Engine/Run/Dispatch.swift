@@ -109,6 +109,7 @@ extension Processor {
     if run.jumpCacheModes[view] != mode.rawValue {
       run.jumpCacheModes[view] = mode.rawValue
       jumpCache.flush(mode.view, keepingGlobal: false)
+      forgetReturns()
     }
   }
 
@@ -182,5 +183,6 @@ extension Processor {
   private func dropAllBlocks() {
     translation.reset()
     jumpCache.flush(keepingGlobal: false)
+    forgetReturns()
   }
 }

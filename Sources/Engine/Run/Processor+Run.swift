@@ -24,6 +24,7 @@ extension Processor {
     softTLB.flush(keepingGlobal: keepingGlobal)
     jumpCache.flush(keepingGlobal: keepingGlobal)
     fetchTLB.flush(keepingGlobal: keepingGlobal)
+    forgetReturns()
   }
 
   func flushTranslation(of linear: UInt64) {
@@ -32,6 +33,7 @@ extension Processor {
     } else {
       jumpCache.flush(pageOf: linear)
       fetchTLB.flush(pageOf: linear)
+      forgetReturns()
     }
   }
 

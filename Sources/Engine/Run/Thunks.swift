@@ -22,6 +22,8 @@ struct Thunks: BitwiseCopyable {
   var attention: UInt32 = 0
   var raise: UInt32 = 0
   var hostFault: UInt32 = 0
+  /// Where a return from the empty return stack goes.
+  var emptyReturn: UInt32 = 0
   var strings = StringRoutines()
 
   /// Emits all thunks at the start of the store's cache.
@@ -56,6 +58,11 @@ struct Thunks: BitwiseCopyable {
     hostFault = start()
     // The signal handler jumps here: there is no return address to pop.
     Self.emitHelper(helperHostFault, &writer, called: false)
+    emptyReturn = start()
+    writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
+    writer.byte(0xe9)
+    let next = unsafe store.cache.offset(of: writer.cursor) + 4
+    writer.word(Int32(bitPattern: findByJump &- next))
     strings = StringRoutines(into: store, writer: &writer, slow: system)
     let end = start()
     store.count.cursor = end
@@ -75,6 +82,7 @@ struct Thunks: BitwiseCopyable {
     writer.modRM(3, .state(StateLayout.run(\.hostMXCSR)))
     writer.bytes(0x65, 0xd9)  // fnstcw
     writer.modRM(7, .state(StateLayout.run(\.hostControlWord)))
+    writer.load(.rsp, .state(StateLayout.run(\.returnStack)))
     writer.store(.rsi, .state(StateLayout.run(\.continuation)))
     writer.extendedState(5)
     writer.load(.address, .state(StateLayout.run(\.pointer)))
@@ -108,6 +116,8 @@ struct Thunks: BitwiseCopyable {
       writer.byte(0x8f)  // pop gs:continuation
       writer.modRM(0, continuation)
     }
+    writer.store(.rsp, .state(StateLayout.run(\.returnStack)))
+    writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
     if extended { writer.extendedState(4) } else { writer.saveVectors() }
     writer.move(.rsi, .rcx)
     writer.move(.rdx, .r11)
@@ -116,6 +126,7 @@ struct Thunks: BitwiseCopyable {
     writer.constant(.rax, UInt64(UInt(bitPattern: unsafe unsafeBitCast(helper, to: Int.self))))
     writer.bytes(0xff, 0xd0)  // call rax
     writer.store(.rax, continuation)
+    writer.load(.rsp, .state(StateLayout.run(\.returnStack)))
     if extended { writer.extendedState(5) } else { writer.restoreVectors() }
     writer.load(.r11, .state(StateLayout.run(\.pointer)))
     writer.constant(.rcx, 0)

@@ -22,6 +22,7 @@ package final class Processor {
   let softTLB: SoftTLB
   let jumpCache: JumpCache
   let fetchTLB: FetchTLB
+  private let returnStack: ReturnStack
   private let storage: Mapping
 
   package init(
@@ -42,6 +43,10 @@ package final class Processor {
     let find = translation.store.cache.run(at: translation.thunks.findByJump)
     unsafe jumpCache = JumpCache(base: base, find: find)
     unsafe fetchTLB = FetchTLB(memory: base + StateLayout.fetchTLB)
+    let bottom = translation.store.cache.run(at: translation.thunks.emptyReturn)
+    returnStack = try ReturnStack(bottom: bottom)
+    unsafe runState.pointee.returnStackTop = returnStack.top
+    unsafe runState.pointee.returnStack = returnStack.top
     initializeExtendedArea()
     unsafe runState.pointee.processor = UInt64(
       UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))

@@ -63,6 +63,12 @@ struct RunState: BitwiseCopyable {
   var bitOffsetMask16: UInt64 = 15
   /// Host stack pointer at entry to translated code.
   var hostStack: UInt64 = 0
+  /// Stack pointer of translated code: it has a stack of its own, see `ReturnStack`.
+  var returnStack: UInt64 = 0
+  /// ``returnStack`` when it is empty.
+  var returnStackTop: UInt64 = 0
+  /// The address bits that are all zero when it is nearly full.
+  var returnStackMask: UInt64 = ReturnStack.fullMask
   /// Where a thunk goes on.
   var continuation: UInt64 = 0
   /// A pointer that a helper found, for R11.

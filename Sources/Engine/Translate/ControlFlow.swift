@@ -2,7 +2,7 @@ extension BlockTranslator {
   /// Emits a poll of the attention word, where the instruction at ``offset`` has not begun.
   ///
   /// Every loop passes one: it stands before each jump that may go backwards.
-  private mutating func emitPoll() {
+  mutating func emitPoll() {
     writer.load(.scratch, .state(StateLayout.field(\.attention)), wide: false)
     writer.bytes(0xe3, 0x0a)  // jrcxz over the call
     writer.byte(0xb9)  // mov ecx, offset: always five bytes
@@ -12,7 +12,7 @@ extension BlockTranslator {
 
   /// Whether a target, by its distance from the page's start, is in the block's own page: all of
   /// it, so that an instruction that might end in the next page is looked up each time.
-  private func isNear(_ target: Int64) -> Bool {
+  func isNear(_ target: Int64) -> Bool {
     target >= 0 && target <= 4096 - 15 && offset < 4096 && !mode.contains(.single)
       && nextOffset <= 4096
   }
@@ -49,7 +49,7 @@ extension BlockTranslator {
   }
 
   /// A link to be made at the 32-bit displacement just written.
-  private mutating func noteExit(to target: Int64, mode: BlockMode? = nil) {
+  mutating func noteExit(to target: Int64, mode: BlockMode? = nil) {
     let exit = Int32(store.count.exits)
     store.count.exits += 1
     store[exit: exit] = BlockExit(
@@ -82,7 +82,7 @@ extension BlockTranslator {
 
 extension BlockTranslator {
   /// Where a relative branch goes, as distance from the page's start.
-  private var relativeTarget: Int64 { Int64(nextOffset) + instruction.immediate }
+  var relativeTarget: Int64 { Int64(nextOffset) + instruction.immediate }
 
   mutating func emitJumpDirect() {
     if relativeTarget <= Int64(offset) { emitPoll() }
@@ -143,7 +143,7 @@ extension BlockTranslator {
   }
 
   /// R11 becomes the branch target that a register or memory operand holds.
-  private mutating func emitIndirectTarget() {
+  mutating func emitIndirectTarget() {
     if instruction.hasMemory {
       emitAddress()
       let size = Int(instruction.operandSize)
@@ -169,33 +169,5 @@ extension BlockTranslator {
     if rex != 0 { writer.byte(0x40 | rex) }
     writer.bytes(0x0f, 0xb7)
     writer.modRM(destination.rawValue, operand)
-  }
-
-  mutating func emitCallDirect() {
-    if relativeTarget <= Int64(offset) { emitPoll() }
-    emitStackPush(.returnAddress(Int32(nextOffset)), size: Int(instruction.operandSize))
-    emitJump(to: relativeTarget)
-    hasEnded = true
-  }
-
-  mutating func emitCallIndirect() {
-    emitPoll()
-    emitIndirectTarget()
-    writer.store(.address, .state(StateLayout.run(\.spill)))
-    emitStackPush(.returnAddress(Int32(nextOffset)), size: Int(instruction.operandSize))
-    writer.load(.address, .state(StateLayout.run(\.spill)))
-    emitFind()
-    hasEnded = true
-  }
-
-  mutating func emitReturn() {
-    let size = Int(instruction.operandSize)
-    emitStackAddress(0)
-    let check = emitCheck(size: size, .read, plain: false)
-    emitLoad(.address, check.pointer, size: size)
-    let released = instruction.immediateSize == 0 ? 0 : Int32(instruction.immediate & 0xffff)
-    emitStackMove(Int32(size) + released)
-    emitFind()
-    hasEnded = true
   }
 }
