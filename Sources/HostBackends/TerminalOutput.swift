@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// A device may write with its lock held, so ``write(_:)-(Span<UInt8>)`` never waits. Whoever runs
 /// the device calls ``waitForRoom()`` afterwards, with no lock held; that bounds the queue.
-/// Lives until ``finish(by:)``.
+/// Lives until ``close()``.
 public final class TerminalOutput: ByteSink {
   private struct State: Sendable {
     var queue: [UInt8] = []
@@ -59,13 +59,16 @@ public final class TerminalOutput: ByteSink {
     isCongested.store(false, ordering: .relaxed)
   }
 
-  /// Waits until everything queued has been written, at most until `deadline`, and takes no more.
-  public func finish(by deadline: UInt64? = nil) {
-    _ = state.wait(until: deadline) { state in
+  /// Waits until everything queued has been written, at most until `deadline`; returns whether it
+  /// has.
+  public func drain(by deadline: UInt64) -> Bool {
+    state.wait(until: deadline) { state in
       state.isClosed || (state.queue.isEmpty && !state.isWriting) ? true : nil
-    }
-    state.change { $0.close() }
+    } ?? false
   }
+
+  /// Takes no more, and drops what has not been written.
+  public func close() { state.change { $0.close() } }
 
   /// The thread: writes what is queued until the queue is closed.
   private func empty() {

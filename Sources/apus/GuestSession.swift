@@ -120,8 +120,7 @@ final class GuestSession<Backend: Hypervisor> {
     if verdict == nil, plan.mode == .report, news.exit != nil {
       streams.output.write(timetable(news))
     }
-    // A reader that does not read must not hold up an end that somebody asked for.
-    streams.finish(by: verdict == nil ? nil : HostClock.nanoseconds + 500_000_000)
+    drain()
     TerminalModes.restore()
     if let verdict { return verdict }
     if plan.mode == .console {
@@ -130,6 +129,17 @@ final class GuestSession<Backend: Hypervisor> {
     }
     if let exit = news.exit { return Int32(exit.status) }
     throw earlyEnd(end, hasStarted: news.startTime != nil)
+  }
+
+  /// Gives the output to its readers. One that does not read holds up neither an end that somebody
+  /// has asked for, nor one that a signal asks for now.
+  private func drain() {
+    let patience = HostClock.nanoseconds + 500_000_000
+    while !streams.drain(by: HostClock.nanoseconds + 50_000_000) {
+      while let signal = signals.next() { receive(signal) }
+      if verdict != nil && HostClock.nanoseconds > patience { break }
+    }
+    streams.close()
   }
 
   private func timetable(_ news: GuestStreams.News) -> String {

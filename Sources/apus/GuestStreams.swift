@@ -57,9 +57,14 @@ final class GuestStreams: Sendable {
     (self.news, self.bell, self.connections) = (news, bell, connections)
   }
 
-  /// Waits until everything has been written, at most until `deadline`.
-  func finish(by deadline: UInt64?) {
-    output.finish(by: deadline)
-    errors.finish(by: deadline)
+  /// Waits until everything has been written, at most until `deadline`; returns whether it has.
+  func drain(by deadline: UInt64) -> Bool {
+    output.drain(by: deadline) && errors.drain(by: deadline)
+  }
+
+  /// Takes no more output, and lets go of those who wait to write.
+  func close() {
+    output.close()
+    errors.close()
   }
 }

@@ -56,6 +56,16 @@ class Signals(ApusTest):
         self.assertEqual(process.wait(timeout=30), 128 + signal.SIGTERM)
 
 
+    def test_a_signal_ends_a_run_whose_last_output_is_stuck(self):
+        process = self.start(
+            "run", "--kernel", kernel("cloud"), "--", "head", "-c", "100000", "/dev/zero")
+        self.assertEqual(process.stdout.read(2), b"\0\0")
+        time.sleep(2)
+        self.assertIsNone(process.poll(), "output that nobody has read is gone")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=30), 128 + signal.SIGINT)
+
+
 class Deaths(ApusTest):
     def test_a_panic_before_the_command_shows_the_console(self):
         status, output, errors = self.guest("true", options=["--append", "rdinit=/nonexistent"])
