@@ -9,13 +9,15 @@
 #include <string.h>
 #include <ucontext.h>
 
+enum { RANGES = 1024 };
+
 struct code_range {
   _Atomic uintptr_t start;
   uintptr_t end;
   uintptr_t thunk;
 };
 
-static struct code_range ranges[64];
+static struct code_range ranges[RANGES];
 static _Atomic int range_count;
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 static struct sigaction previous[64];
@@ -40,7 +42,7 @@ static void on_fault(int number, siginfo_t *info, void *context) {
     uintptr_t start = atomic_load(&ranges[i].start);
     if (start != 0 && address >= start && address < ranges[i].end) {
       registers[REG_R11] = (greg_t)address;
-      registers[REG_RCX] = (greg_t)(number | ((unsigned)info->si_code & 0xff) << 8);
+      registers[REG_RCX] = registers[REG_TRAPNO];
       registers[REG_RIP] = (greg_t)ranges[i].thunk;
       return;
     }
@@ -61,7 +63,7 @@ static void install(void) {
 int apus_guard_code(uintptr_t start, uintptr_t end, uintptr_t thunk) {
   static _Atomic int installed;
   if (atomic_exchange(&installed, 1) == 0) install();
-  for (int i = 0; i < 64; i++) {
+  for (int i = 0; i < RANGES; i++) {
     uintptr_t expected = 0;
     // 1 reserves the slot: no code is there, so a handler running now passes it by.
     if (!atomic_compare_exchange_strong(&ranges[i].start, &expected, (uintptr_t)1)) continue;
@@ -75,4 +77,12 @@ int apus_guard_code(uintptr_t start, uintptr_t end, uintptr_t thunk) {
     return 0;
   }
   return -ENOSPC;
+}
+
+void apus_forget_code(uintptr_t start) {
+  int count = atomic_load(&range_count);
+  for (int i = 0; i < count; i++) {
+    uintptr_t expected = start;
+    if (atomic_compare_exchange_strong(&ranges[i].start, &expected, (uintptr_t)0)) return;
+  }
 }

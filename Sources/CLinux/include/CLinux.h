@@ -21,8 +21,10 @@ int apus_memfd_create(const char *name, unsigned int flags);
 long apus_set_gs_base(uintptr_t base);
 
 /// Has SIGSEGV, SIGBUS, SIGFPE and SIGILL raised by code in [start, end) go on at `thunk`, with
-/// R11 = the faulting address and RCX = signal | si_code << 8. Other faults go to whoever had
-/// installed a handler before. At most 64 ranges; returns -ENOSPC beyond.
+/// R11 = the faulting address and RCX = the exception's vector. Other faults go to whoever had
+/// installed a handler before. At most 1024 ranges; returns -ENOSPC beyond.
 int apus_guard_code(uintptr_t start, uintptr_t end, uintptr_t thunk);
+/// Ends that for the range which starts there.
+void apus_forget_code(uintptr_t start);
 
 #endif

@@ -16,6 +16,8 @@ final class CodeCache: Sendable {
     executable = try Mapping(shared: file, size: Self.size, protection: PROT_READ | PROT_EXEC)
   }
 
+  deinit { apus_forget_code(UInt(bitPattern: unsafe executable.base)) }
+
   /// Where the byte at `offset` is written.
   @inline(always)
   func write(at offset: UInt32) -> UnsafeMutablePointer<UInt8> {

@@ -84,6 +84,22 @@ extension Decoding {
     if unsafe !row.pointee.traits.isDisjoint(with: .conditionalOrCounted) {
       adjustFlags(&instruction, unsafe row.pointee.traits)
     }
+    if encoding == .vex && !mode64 { narrowVEX(&instruction) }
+  }
+
+  /// Outside 64-bit mode, VEX.W does not widen general registers, and there are eight of each
+  /// kind: the top bit of a register number in the immediate is ignored.
+  private func narrowVEX(_ instruction: inout Instruction) {
+    for index in 0..<Int(instruction.operandCount) {
+      if instruction.operands[index].kind == .general { instruction.wide = false }
+      if instruction.operands[index].place == .immediateHigh {
+        instruction.operands[index].number &= 7
+      }
+    }
+    if map == .twoByte && opcode == 0x2a { instruction.wide = false }  // VCVTSI2SS and SD
+    if map == .threeByte3A && (opcode == 0x16 || opcode == 0x22) && extensions & 8 != 0 {
+      instruction.operation = .undefined  // VPEXTRQ and VPINSRQ
+    }
   }
 
   /// log2 of the operand size, less one.

@@ -94,6 +94,7 @@ package func decode(
     instruction.vectorLong = vectorLong
     let addressIndex = addressSizeIndex
     instruction.addressSize = 2 << UInt8(addressIndex)
+    if segmentOverride != Instruction.noRegister { instruction.segment = segmentOverride }
 
     let head = tables.head(DecodeTables.headIndex(encoding, map, opcode))
     if head.hasModRM {

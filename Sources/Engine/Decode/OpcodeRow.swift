@@ -50,6 +50,14 @@ package struct FlagEffect: BitwiseCopyable {
   package static let rotate = FlagEffect(written: [.carry, .overflow])
   package static let rotateCarry = FlagEffect(read: .carry, written: [.carry, .overflow])
   package static let low = FlagEffect(written: .all.subtracting(.overflow))
+  /// MUL and IMUL; what the manual leaves undefined, processors may leave alone.
+  package static let product = FlagEffect(
+    written: [.carry, .overflow], maybe: .all.subtracting([.carry, .overflow]))
+  /// BSF and BSR.
+  package static let scan = FlagEffect(written: .zero, maybe: .all.subtracting(.zero))
+  /// TZCNT and LZCNT.
+  package static let countZeros = FlagEffect(
+    written: [.carry, .zero], maybe: .all.subtracting([.carry, .zero]))
   package static let readsAll = FlagEffect(read: .all)
   package static let readsZero = FlagEffect(read: .zero)
   package static let readsCarry = FlagEffect(read: .carry)

@@ -6,7 +6,7 @@ enum TwoByteRows {
   static let general: [OpcodeRow] = [
     row(0x40, "cmov", .gv.rw, .ev).conditions,
     row(0x90, "set", .eb.w).conditions,
-    row(0xaf, "imul", .gv.rw, .ev).flags(.all),
+    row(0xaf, "imul", .gv.rw, .ev).flags(.product),
     row(0xb0, "cmpxchg", .eb.rw, .gb, .al.rw.hidden).flags(.all).lock,
     row(0xb1, "cmpxchg", .ev.rw, .gv, .rax.rw.hidden).flags(.all).lock,
     row(0xb6, "movzx", .gv.w, .eb),
@@ -33,10 +33,10 @@ enum TwoByteRows {
       row(0xac, "shrd", .ev.rw, .gv, .ib).flags(.all).counted,
       row(0xad, "shrd", .ev.rw, .gv, .cl).flags(.maybeAll).does(.shiftByCount),
       row(0xb8, "popcnt", .gv.w, .ev).flags(.all).f3Sized.needs(.popcnt),
-      row(0xbc, "tzcnt", .gv.w, .ev).flags(.all).f3Sized.needs(.bmi1),
-      row(0xbc, "bsf", .gv.rw, .ev).flags(.all),
-      row(0xbd, "lzcnt", .gv.w, .ev).flags(.all).f3Sized.needs(.lzcnt),
-      row(0xbd, "bsr", .gv.rw, .ev).flags(.all),
+      row(0xbc, "tzcnt", .gv.w, .ev).flags(.countZeros).f3Sized.needs(.bmi1),
+      row(0xbc, "bsf", .gv.rw, .ev).flags(.scan),
+      row(0xbd, "lzcnt", .gv.w, .ev).flags(.countZeros).f3Sized.needs(.lzcnt),
+      row(0xbd, "bsr", .gv.rw, .ev).flags(.scan),
     ] + bitTests
 
   /// BT, BTS, BTR and BTC: with a register offset and a memory operand, the bit may be anywhere.
@@ -101,7 +101,8 @@ enum TwoByteRows {
 
 extension FlagEffect {
   /// CF is the bit; ZF stays; the others are undefined.
-  static let bitTest = FlagEffect(written: .all.subtracting(.zero))
+  static let bitTest = FlagEffect(
+    written: .carry, maybe: .all.subtracting([.carry, .zero]))
   /// Entries to a handler save the flags, and may change them.
   static let saved = FlagEffect(read: .all, maybe: .all)
 }

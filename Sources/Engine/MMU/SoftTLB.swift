@@ -26,6 +26,7 @@ struct SoftTLB {
     for view in MemoryView.allCases {
       log(view) { $0 = Log() }
       clear(view, 0)
+      clear(view, 0xffff)
     }
   }
 
@@ -46,7 +47,8 @@ struct SoftTLB {
   }
 
   private func clear(_ view: MemoryView, _ index: Int) {
-    let tag = index == 0 ? Self.impossible : 0
+    // An operand that wraps at the top of the address space ends in page 0, too.
+    let tag = index == 0 || index == 0xffff ? Self.impossible : 0
     unsafe words(StateLayout.readTags(view))[index] = tag
     unsafe words(StateLayout.writeTags(view))[index] = tag
     unsafe words(StateLayout.addends(view))[index] = 0

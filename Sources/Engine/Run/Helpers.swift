@@ -31,8 +31,8 @@ let helperLink: Helper = { processor, info, _, _ in
 }
 
 /// A jump whose target, the linear address `target`, is not in the jump cache.
-let helperFind: Helper = { processor, _, target, _ in
-  with(processor) { $0.jump(to: target) }
+let helperFind: Helper = { processor, _, target, continuation in
+  with(processor) { $0.jump(to: target, from: continuation) }
 }
 
 /// The attention word is set. `info` is the offset in the page of the instruction to come.
@@ -50,5 +50,5 @@ let helperRaise: Helper = { processor, info, _, _ in
 
 /// The host's processor faulted in translated code. `info` is the signal, `address` where.
 let helperHostFault: Helper = { processor, info, address, _ in
-  with(processor) { $0.hostFault(signal: info, at: address) }
+  with(processor) { $0.hostFault(vector: info, at: address) }
 }

@@ -58,10 +58,49 @@ extension Processor {
     return fault(GuestFault(ExceptionVector(rawValue: vector) ?? .invalidOpcode))
   }
 
-  func jump(to linear: UInt64) -> UInt64 {
-    if cpu.is64Bit && !linear.isCanonical { return fault(.protection) }
+  /// - Parameter continuation: The host address behind the jump, which tells whose it is.
+  func jump(to linear: UInt64, from continuation: UInt64) -> UInt64 {
+    if cpu.is64Bit && !linear.isCanonical { return misdirectedJump(continuation) }
     setInstructionPointer(linear: linear)
     return dispatch()
+  }
+
+  /// #GP(0) of a branch to an address that is not canonical, with the state before the branch.
+  private func misdirectedJump(_ continuation: UInt64) -> UInt64 {
+    if let offset = translation.store.guestPlace(of: continuation &- 1)?.offset {
+      setInstructionPointer(offset: offset)
+      undoStackMove()
+    }
+    return fault(.protection)
+  }
+
+  /// Takes back what the return or call at the instruction pointer did to the stack pointer.
+  private func undoStackMove() {
+    let linear = cpu.instructionPointer
+    let access: MemoryAccess = cpu.privilege == 3 ? [.execute, .user] : .execute
+    var bytes: InlineArray<16, UInt8> = .init(repeating: 0)
+    var instruction = Instruction()
+    // The instruction ran, so all of it can be read; what follows may be in a page that is not.
+    for count in 1...15 {
+      guard let byte = try? readLinear(linear &+ UInt64(count - 1), size: 1, as: access) else {
+        return
+      }
+      bytes[count - 1] = UInt8(truncatingIfNeeded: byte)
+      let result = unsafe withUnsafeBytes(of: bytes) { all in
+        let code = unsafe UnsafeRawBufferPointer(rebasing: all[..<count])
+        return unsafe decode(
+          RawSpan(_unsafeBytes: code), codeSize: .bits64, features: features, into: &instruction)
+      }
+      if result == .decoded { break }
+    }
+    let size = UInt64(instruction.operandSize)
+    switch instruction.operation {
+    case .returnNear:
+      let released = instruction.immediateSize == 0 ? 0 : instruction.immediate & 0xffff
+      cpu.registers[4] &-= size &+ UInt64(released)
+    case .callIndirect: cpu.registers[4] &+= size
+    default: break
+    }
   }
 
   /// Follows a direct jump, and links it to its target for the next time.

@@ -17,7 +17,9 @@ extension Processor {
       return site.access.contains(.write) ? continuation + 5 : continuation
     } catch {
       setInstructionPointer(offset: site.offset)
-      return fault(error)
+      // Addresses that are not canonical: #SS in the stack segment.
+      let isStackFault = site.isStack && error.vector == .generalProtection
+      return fault(isStackFault ? GuestFault(.stackFault) : error)
     }
   }
 
@@ -54,8 +56,16 @@ extension Processor {
     let buffer = unsafe bouncePointer(for: linear)
     if site.access.contains(.write) {
       // Every fault must come now: the commit cannot undo the instruction.
-      _ = try window(linear, site.size, as: dataWrite)
+      let window = try window(linear, site.size, as: dataWrite)
+      // x87 stores that raise an unmasked exception write nothing: the commit must not either.
+      let isMemory =
+        unsafe window.first.host != nil && (window.second.count == 0 || window.second.host != nil)
+      if isMemory {
+        unsafe copy(
+          from: window, at: 0, to: UnsafeMutableRawBufferPointer(start: buffer, count: site.size))
+      }
       run.bounceLinear = linear
+      run.bounceOffset = site.offset
       run.bounceSize = UInt64(site.size)
     }
     if site.access.contains(.read) && site.size <= 8 {
@@ -93,7 +103,9 @@ extension Processor {
   }
 
   /// Tells the translator that guest memory changed, which it may have translated.
-  func noteCodeWrite(physical: UInt64, count: Int) {
+  package func noteCodeWrite(physical: UInt64, count: Int) {
+    let inPage = 0x1000 - Int(physical & 0xfff)
+    if count > inPage { noteCodeWrite(physical: physical &+ UInt64(inPage), count: count - inPage) }
     guard translation.store.hasCode(physical), count > 0 else { return }
     if translation.store.invalidate(physical: physical, count: count) {
       jumpCache.flush(keepingGlobal: false)

@@ -81,6 +81,8 @@ struct RunState: BitwiseCopyable {
   var hostControlWord: UInt32 = 0x37f
   /// The write waiting in the bounce buffer.
   var bounceLinear: UInt64 = 0
+  /// Offset in its page of the instruction that uses the bounce buffer.
+  var bounceOffset: UInt64 = 0
   var bounceSize: UInt64 = 0
   /// Interrupts that arrived while they were disabled: STI looks here.
   var deferred: UInt32 = 0

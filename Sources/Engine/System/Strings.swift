@@ -95,11 +95,17 @@ extension Processor {
     count = max(count, 1)
     if count > 1 && !fitsSegments(plan, count) { count = 1 }
     var piece = StringPiece(count: count, source: nil, target: nil)
-    if plan.usesSource {
-      piece.source = try stringWindow(6, plan.segment, plan, count, .read)
-    }
-    if plan.usesTarget {
-      piece.target = try stringWindow(7, 0, plan, count, plan.writesTarget ? .write : .read)
+    do throws(GuestFault) {
+      if plan.usesSource {
+        piece.source = try stringWindow(6, plan.segment, plan, count, .read)
+      }
+      if plan.usesTarget {
+        piece.target = try stringWindow(7, 0, plan, count, plan.writesTarget ? .write : .read)
+      }
+    } catch {
+      // Downwards, the fault must name the first element, which is the piece's last.
+      if plan.isDescending && count > 1 { return try stringPiece(plan, limit: 1) }
+      throw error
     }
     return isPlain(piece) ? piece : try onlyOne(piece, plan)
   }

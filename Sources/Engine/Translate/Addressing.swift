@@ -16,6 +16,9 @@ extension BlockTranslator {
   mutating func emitOffset(displacement: Int64) {
     if instruction.base == Instruction.instructionPointer {
       emitConstantLinear(Int64(nextOffset) + displacement)
+      if instruction.addressSize == 4 {
+        writer.load(.address, .register(HostRegister.address.rawValue), wide: false)
+      }
       return
     }
     let wide = instruction.addressSize == 8
@@ -61,6 +64,7 @@ extension BlockTranslator {
 
   /// Adds a segment's base to R11 where it may not be zero.
   mutating func emitSegmentBase(_ segment: UInt8) {
+    addressesStack = segment == 2
     let isDataSegment = segment < 4
     if isDataSegment && (isLong || mode.contains(.flat)) { return }
     writer.load(.scratch, Self.segmentBase(segment))

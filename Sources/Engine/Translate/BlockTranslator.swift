@@ -41,6 +41,8 @@ struct BlockTranslator {
   var offset = 0
   /// Set once an instruction has been emitted after which control never comes back.
   var hasEnded = false
+  /// Whether the address last computed is in the stack segment, whose faults are #SS.
+  var addressesStack = false
   /// Whether the flags going out of the whole block must be assumed live: always, for now.
   var side = 0
 

@@ -58,6 +58,7 @@ extension BlockTranslator {
   /// MASKMOVDQU and MASKMOVQ store to [rDI], which the host's form takes from RDI.
   mutating func emitMaskedMove() {
     writer.add(.address, .rdi, nil, 0, wide: instruction.addressSize == 8)
+    if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
     emitSegmentBase(instruction.segment)
     let size = instruction.operands[0].kind == .mmx ? 8 : 16
     let check = emitCheck(size: size, .readWrite, plain: true)
@@ -66,27 +67,12 @@ extension BlockTranslator {
   }
 
   mutating func emitMaskedMoveBody() {
+    // FWAIT: a pending x87 exception must come before RDI holds a host address.
+    if instruction.operands[0].kind == .mmx { writer.byte(0x9b) }
     writer.store(.rdi, .state(StateLayout.run(\.spill)))
     writer.move(.rdi, .address)
     emitEncoded(pointer: nil)
     writer.load(.rdi, .state(StateLayout.run(\.spill)))
-  }
-
-  /// VZEROUPPER or VZEROALL.
-  var isVectorClear: Bool {
-    instruction.isVEX && instruction.map == .twoByte && instruction.opcode == 0x77
-  }
-
-  /// Outside 64-bit code these leave YMM8…15 alone, which the host's would clear.
-  mutating func emitVectorClear() {
-    for number in UInt8(0)..<8 {
-      if instruction.vectorLong {
-        writer.bytes(0xc5, 0x81 | (~number & 15) << 3, 0xef)  // vpxor xmm, xmm, xmm
-      } else {
-        writer.bytes(0xc5, 0xf8, 0x28)  // vmovaps xmm, xmm clears the upper half
-      }
-      writer.modRM(number, .register(number))
-    }
   }
 
   /// BT and its kind with a bit offset in a register: the offset selects the unit, too.

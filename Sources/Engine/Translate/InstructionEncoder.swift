@@ -21,8 +21,9 @@ struct InstructionEncoder {
   private var inAddress: UInt8?
   private var inBorrowed: UInt8?
   private var borrowed = HostRegister.rax
-  /// Whether RAX stands in for guest RCX, whose CH is beside a pointer.
-  private var borrowsRAX = false
+  /// Whether RBX stands in for guest RCX, whose CH is beside a pointer. Not RAX, which CMPXCHG
+  /// uses besides.
+  private var borrowsRBX = false
 
   init(_ instruction: Instruction, pointer: HostOperand?, countsInScratch: Bool = false) {
     self.instruction = instruction
@@ -55,7 +56,7 @@ struct InstructionEncoder {
     if instruction.isVEX { emitVEX(&writer) } else { emitLegacy(&writer) }
     storeTemporaries(&writer)
     if inBorrowed != nil { writer.load(borrowed, Self.borrowSlot) }
-    if borrowsRAX { writer.load(.rax, .state(StateLayout.run(\.spill))) }
+    if borrowsRBX { writer.load(.rbx, .state(StateLayout.run(\.spill))) }
   }
 
   /// Where a borrowed register's value waits.
@@ -89,11 +90,23 @@ extension InstructionEncoder {
     }
   }
 
+  /// Whether RCX holds guest RCX because the instruction names CH.
+  private var scratchHoldsCH: Bool {
+    pointer == nil
+      && (0..<Int(instruction.operandCount)).contains {
+        instruction.operands[$0].kind == .highByte && instruction.operands[$0].number == 1
+      }
+  }
+
   private mutating func assignTemporary(to guest: UInt8, mayReplacePointer: Bool) {
     guard temporary(of: guest) == nil else { return }
-    if inScratch == nil && !countsInScratch {
+    if scratchHoldsCH && guest == 1 {
+      inScratch = guest  // CL beside CH: one copy for both
+      return
+    }
+    if inScratch == nil && !countsInScratch && !scratchHoldsCH {
       inScratch = guest
-    } else if inAddress == nil && (pointer == nil || mayReplacePointer) {
+    } else if inAddress == nil && !usesHighByte && (pointer == nil || mayReplacePointer) {
       inAddress = guest
     } else {
       inBorrowed = guest
@@ -134,9 +147,9 @@ extension InstructionEncoder {
       writer.move(.scratch, .address)
       operandField = .memory(base: .scratch, index: nil, displacement: 0)
       if usesCH {
-        borrowsRAX = true
-        writer.store(.rax, .state(StateLayout.run(\.spill)))
-        writer.move(.rax, .r10)
+        borrowsRBX = true
+        writer.store(.rbx, .state(StateLayout.run(\.spill)))
+        writer.move(.rbx, .r10)
       }
     } else if usesCH {
       writer.move(.scratch, .r10)
@@ -162,7 +175,7 @@ extension InstructionEncoder {
       let operand = instruction.operands[position]
       guard operand.access.contains(.write) else { continue }
       if operand.kind == .highByte && operand.number == 1 {
-        writer.move(.r10, borrowsRAX ? .rax : .scratch)
+        writer.move(.r10, borrowsRBX ? .rbx : .scratch)
       } else if needsTemporary(operand), let temporary = temporary(of: operand.number) {
         writer.store(temporary, source(operand.number))
       }
@@ -193,9 +206,10 @@ extension InstructionEncoder {
     case .general:
       let host = temporary(of: operand.number) ?? RegisterMap.host(operand.number)
       guard let host else { return nil }
-      if operand.size == 1 && host.rawValue >= 4 { needsREX = true }
+      let isEncoded = operand.place != .implicit
+      if isEncoded && operand.size == 1 && host.rawValue >= 4 { needsREX = true }
       return host.rawValue
-    case .highByte: return operand.number == 1 && borrowsRAX ? 4 : operand.number + 4
+    case .highByte: return operand.number == 1 && borrowsRBX ? 7 : operand.number + 4
     case .vector, .mmx, .x87: return operand.number
     case .none, .segment, .control, .debug, .memory, .immediate, .relative: return nil
     }
@@ -228,11 +242,22 @@ extension InstructionEncoder {
     if instruction.map == .oneByte && instruction.opcode & 0xf0 == 0x40 {
       // INC and DEC of one byte are REX prefixes here; their longer forms are not.
       writer.bytes(0xff, 0xc0 | instruction.opcode & 8 | lowField & 7)
+    } else if instruction.map == .oneByte && instruction.opcode == 0x82 {
+      writer.byte(0x80)  // the same outside 64-bit mode
     } else {
       writer.byte(low ? instruction.opcode & 0xf8 | lowField & 7 : instruction.opcode)
     }
     if instruction.hasModRM { writer.modRM(registerField, operandField) }
     writer.immediate(instruction.immediate, bytes: instruction.immediateSize)
+  }
+
+  /// The immediate, with the register that its high nibble may name.
+  private var vexImmediate: Int64 {
+    for position in 0..<Int(instruction.operandCount)
+    where instruction.operands[position].place == .immediateHigh {
+      return instruction.immediate & 15 | Int64(instruction.operands[position].number) << 4
+    }
+    return instruction.immediate
   }
 
   private func emitVEX(_ writer: inout CodeWriter) {
@@ -256,6 +281,6 @@ extension InstructionEncoder {
     writer.byte(wide | ((~vexField & 15) << 3) | long | prefix)
     writer.byte(instruction.opcode)
     if instruction.hasModRM { writer.modRM(registerField, operandField) }
-    writer.immediate(instruction.immediate, bytes: instruction.immediateSize)
+    writer.immediate(vexImmediate, bytes: instruction.immediateSize)
   }
 }

@@ -31,6 +31,7 @@ struct ColdStub: BitwiseCopyable {
   var tags: Int32 = 0
   var size: UInt16 = 0
   var access: Access = []
+  var isStack = false
   var body: ColdBody = .none
   var position: Int32 = 0
   /// Offset of the instruction; for an exit, of the target, from the page's start.
@@ -77,6 +78,7 @@ extension BlockTranslator {
     stub.rejoin = here
     stub.size = UInt16(size)
     stub.access = access
+    stub.isStack = addressesStack
     stub.offset = Int32(offset)
     stub.position = Int32(position)
     let index = addCold(stub)
@@ -163,7 +165,8 @@ extension BlockTranslator {
         0x2b, HostRegister.address.rawValue, index: .scratch, offset: stub.tags)
     }
     let info = AccessSite(
-      offset: UInt32(stub.offset), size: UInt32(stub.size), access: stub.access)
+      offset: UInt32(stub.offset), size: UInt32(stub.size), access: stub.access,
+      isStack: stub.isStack)
     writer.constant(.scratch, UInt64(info.rawValue))
     emitCall(thunks.access)
     emitHostJump(stub.rejoin)
@@ -200,12 +203,15 @@ struct AccessSite: BitwiseCopyable {
 
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  init(offset: UInt32, size: UInt32, access: Access) {
-    rawValue = offset & 0xfff | size << 12 | UInt32(access.rawValue) << 24
+  init(offset: UInt32, size: UInt32, access: Access, isStack: Bool) {
+    rawValue =
+      offset & 0xfff | size << 12 | UInt32(access.rawValue) << 24 | (isStack ? 1 << 26 : 0)
   }
 
   /// Offset of the instruction in the page.
   var offset: UInt64 { UInt64(rawValue & 0xfff) }
   var size: Int { Int(rawValue >> 12 & 0xfff) }
   var access: Access { Access(rawValue: UInt8(rawValue >> 24 & 3)) }
+  /// Whether the operand is in the stack segment.
+  var isStack: Bool { rawValue & 1 << 26 != 0 }
 }

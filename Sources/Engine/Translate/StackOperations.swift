@@ -119,6 +119,7 @@ extension BlockTranslator {
     emitSegmentBase(2)
     let check = emitCheck(size: size, .read, plain: false)
     writer.add(.r15, .rbp, nil, Int32(size), wide: hasWideStack)
-    emitLoad(.rbp, check.pointer, size: size)
+    if size == 2 { writer.byte(0x66) }  // the rest of RBP stays
+    writer.load(.rbp, check.pointer, wide: size == 8)
   }
 }
