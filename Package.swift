@@ -79,7 +79,8 @@ let package = Package(
     // Tests
     .systemLibrary(
       name: "CZydis", path: "Tests/CZydis", providers: [.apt(["libzydis-dev"])]),
-    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host", "CZydis"]),
+    .target(name: "CNative", path: "Tests/CNative"),
+    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
     tests("ChipsetTests", imports: ["Chipset", "DeviceModel", "X86"]),
     tests("PCDevicesTests", imports: ["PCDevices", "DeviceModel"]),
     tests("BootTests", imports: ["Boot", "HostBackends", "GuestMemory", "X86"]),

@@ -1,0 +1,19 @@
+import Foundation
+import Testing
+
+/// Random instructions, natively and in the engine.
+///
+/// `APUS_SEED` repeats the case of one seed; `APUS_START` and `APUS_CASES` set which are run.
+@Suite(.serialized) struct DifferentialTests {
+  @Test func `random instructions do in the guest what they do on the host`() throws {
+    let failures =
+      if let seed = environmentNumber("APUS_SEED") {
+        try Differential.repeatCase(seed: seed)
+      } else {
+        try Differential.run(
+          from: environmentNumber("APUS_START") ?? 1,
+          count: Int(environmentNumber("APUS_CASES") ?? 100_000))
+      }
+    for failure in failures { Issue.record(Comment(rawValue: failure)) }
+  }
+}
