@@ -40,9 +40,6 @@ extension SnippetGenerator {
     case (.twoByte, 0xc7):
       // RDRAND and RDSEED.
       return instruction.modRMRegister < 6
-    case (.threeByte38, 0x2c...0x2f), (.threeByte38, 0x8c), (.threeByte38, 0x8e):
-      // VMASKMOV and VPMASKMOV: the engine raises faults of elements that are masked off, too.
-      return !instruction.isVEX || instruction.modRM >= 0xc0
     case (.twoByte, 0x77):
       // VZEROALL and VZEROUPPER in 32-bit code: the engine clears the upper eight registers, too.
       return !(isCompatibility && instruction.isVEX)

@@ -96,7 +96,8 @@ extension Decoding {
         instruction.operands[index].number &= 7
       }
     }
-    if map == .twoByte && opcode == 0x2a { instruction.wide = false }  // VCVTSI2SS and SD
+    // VCVTSI2SS and SD, VMOVD and VMOVQ: their memory operand is four bytes, too.
+    if map == .twoByte && [0x2a, 0x6e, 0x7e].contains(opcode) { instruction.wide = false }
     if map == .threeByte3A && (opcode == 0x16 || opcode == 0x22) && extensions & 8 != 0 {
       instruction.operation = .undefined  // VPEXTRQ and VPINSRQ
     }

@@ -74,25 +74,34 @@ extension Processor {
     return fault(.protection)
   }
 
-  /// Takes back what the return or call at the instruction pointer did to the stack pointer.
-  private func undoStackMove() {
-    let linear = cpu.instructionPointer
+  /// The instruction at the instruction pointer, decoded again; undefined where it cannot be read.
+  func instructionAtPointer() -> Instruction {
+    let linear = linearInstructionPointer
+    let size: CodeSize =
+      cpu.is64Bit ? .bits64 : cpu[.cs].attributes[.defaultBig] ? .bits32 : .bits16
     let access: MemoryAccess = cpu.privilege == 3 ? [.execute, .user] : .execute
     var bytes: InlineArray<16, UInt8> = .init(repeating: 0)
     var instruction = Instruction()
     // The instruction ran, so all of it can be read; what follows may be in a page that is not.
     for count in 1...15 {
-      guard let byte = try? readLinear(linear &+ UInt64(count - 1), size: 1, as: access) else {
-        return
-      }
+      guard
+        let byte = try? readLinear(
+          (linear &+ UInt64(count - 1)) & linearMask, size: 1, as: access)
+      else { break }
       bytes[count - 1] = UInt8(truncatingIfNeeded: byte)
       let result = unsafe withUnsafeBytes(of: bytes) { all in
         let code = unsafe UnsafeRawBufferPointer(rebasing: all[..<count])
         return unsafe decode(
-          RawSpan(_unsafeBytes: code), codeSize: .bits64, features: features, into: &instruction)
+          RawSpan(_unsafeBytes: code), codeSize: size, features: features, into: &instruction)
       }
-      if result == .decoded { break }
+      if result == .decoded { return instruction }
     }
+    return Instruction()
+  }
+
+  /// Takes back what the return or call at the instruction pointer did to the stack pointer.
+  private func undoStackMove() {
+    let instruction = instructionAtPointer()
     let size = UInt64(instruction.operandSize)
     switch instruction.operation {
     case .returnNear:

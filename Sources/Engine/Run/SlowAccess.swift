@@ -17,10 +17,29 @@ extension Processor {
       return site.access.contains(.write) ? continuation + 5 : continuation
     } catch {
       setInstructionPointer(offset: site.offset)
-      // Addresses that are not canonical: #SS in the stack segment.
-      let isStackFault = site.isStack && error.vector == .generalProtection
-      return fault(isStackFault ? GuestFault(.stackFault) : error)
+      return faultOrMaskedMove(site, linear, error)
     }
+  }
+
+  /// Delivers the fault of an access, unless it is of a masked move that touches none of the
+  /// elements that cannot be reached.
+  private func faultOrMaskedMove(
+    _ site: AccessSite, _ linear: UInt64, _ whole: GuestFault
+  ) -> UInt64 {
+    var reported = whole
+    if site.size >= 16 {
+      do throws(GuestFault) {
+        if let length = try moveMasked(at: linear) {
+          advance(by: length)
+          return dispatch()
+        }
+      } catch {
+        reported = error
+      }
+    }
+    // Addresses that are not canonical: #SS in the stack segment.
+    let isStackFault = site.isStack && reported.vector == .generalProtection
+    return fault(isStackFault ? GuestFault(.stackFault) : reported)
   }
 
   /// Points the access straight at memory.
