@@ -85,6 +85,12 @@ import X86
       cpu.flags.insert(.virtual8086)
       cpu.privilege = 3
     }
+    randomizeSegments(&cpu, &random)
+    processor.cpu = cpu
+    processor.stateWasReplaced()
+  }
+
+  func randomizeSegments(_ cpu: inout CPUState, _ random: inout SplitMix) {
     let rights: [UInt16] = [0xc093, 0x0093, 0xa09b, 0xc09b, 0x009b, 0x0097, 0, 0xc0f3]
     for index in 0..<6 {
       cpu.segments[index] = SegmentRegister(
@@ -102,8 +108,6 @@ import X86
       attributes: SegmentAttributes(rawValue: [0x8b, 0x83, 0][random.below(3)]))
     cpu.star = random.next()
     cpu.sysenterCS = number(&random)
-    processor.cpu = cpu
-    processor.stateWasReplaced()
   }
 
   func randomInstruction(_ random: inout SplitMix) -> Instruction {
