@@ -75,6 +75,23 @@ extension BlockTranslator {
     writer.load(.rdi, .state(StateLayout.run(\.spill)))
   }
 
+  /// VZEROUPPER or VZEROALL.
+  var isVectorClear: Bool {
+    instruction.isVEX && instruction.map == .twoByte && instruction.opcode == 0x77
+  }
+
+  /// Outside 64-bit code these leave YMM8…15 alone, which the host's would clear.
+  mutating func emitVectorClear() {
+    for number in UInt8(0)..<8 {
+      if instruction.vectorLong {
+        writer.bytes(0xc5, 0x81 | (~number & 15) << 3, 0xef)  // vpxor xmm, xmm, xmm
+      } else {
+        writer.bytes(0xc5, 0xf8, 0x28)  // vmovaps xmm, xmm clears the upper half
+      }
+      writer.modRM(number, .register(number))
+    }
+  }
+
   /// BT and its kind with a bit offset in a register: the offset selects the unit, too.
   mutating func emitBitString() {
     let size = Int(instruction.operandSize)

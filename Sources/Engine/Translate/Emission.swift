@@ -84,7 +84,7 @@ extension BlockTranslator {
   private mutating func emitOrdinary() {
     let accessed = instruction.hasMemory && !instruction.memoryAccess.isEmpty
     guard accessed else {
-      emitBody(pointer: nil)
+      if isVectorClear && !isLong { emitVectorClear() } else { emitBody(pointer: nil) }
       return
     }
     emitAddress()
