@@ -21,7 +21,7 @@ SHOW_FAILURES := awk '!/^◇|^✔ (Test (case )?[^r]|Suite)/ { print; fflush() }
 help:
 	@echo 'make run      build, fetch a kernel if there is none, and boot it'
 	@echo 'make build    leaves $(APUS)'
-	@echo 'make test     unit, conformance and boot tests (about 20 minutes on two cores)'
+	@echo 'make test     unit, conformance and boot tests (some minutes, most of them compiling)'
 	@echo 'make check    formatting, layering, sizes and links (seconds)'
 	@echo 'make bench    this engine against QEMU and the host'
 	@echo 'make install  copies apus to PREFIX/bin (now $(PREFIX))'
