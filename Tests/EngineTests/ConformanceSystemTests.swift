@@ -143,4 +143,11 @@ struct ConformanceSystemTests {
     #expect(guest.environment.output == [0x44])
     #expect(guest.register(1) == Double.pi.bitPattern)
   }
+
+  @Test func `the guest's rounding and unmasked exceptions do not reach its devices`() throws {
+    let guest = try GuestMachine(ConformanceGuests.rounding, user: false)
+    #expect(try guest.run().vector == nil)
+    #expect(guest.environment.ratio == 1 / guest.environment.divisor)
+    #expect(guest.register(3) == 0x6000)
+  }
 }

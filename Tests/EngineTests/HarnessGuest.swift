@@ -9,9 +9,13 @@ final class HarnessEnvironment: ProcessorEnvironment {
   var interrupts: [UInt8] = []
   var wantsToStop = false
   var taskPriority: UInt8 = 0
+  /// What writing to a port computes, for devices that use floating point.
+  var ratio = 0.0
+  var divisor = 3.0
   var deviceMemory: [UInt64: UInt8] = [:]
   func readPort(_ port: UInt16, size: Int) -> UInt32 { 0x1234_5678 }
   func writePort(_ port: UInt16, value: UInt32, size: Int) {
+    ratio = 1 / divisor
     for index in 0..<size { output.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
   }
   func readMemory(_ address: UInt64, size: Int) -> UInt64 {

@@ -73,8 +73,7 @@ struct Thunks: BitwiseCopyable {
     writer.bytes(0xf3, 0x48, 0x0f)
     writer.bytes(0xae, 0xdf)  // wrgsbase rdi
     writer.store(.rsp, .state(StateLayout.run(\.hostStack)))
-    writer.bytes(0x65, 0x0f, 0xae)  // stmxcsr
-    writer.modRM(3, .state(StateLayout.run(\.hostMXCSR)))
+    storeControlStatus(StateLayout.run(\.hostMXCSR), &writer)
     writer.bytes(0x65, 0xd9)  // fnstcw
     writer.modRM(7, .state(StateLayout.run(\.hostControlWord)))
     writer.load(.rsp, .state(StateLayout.run(\.returnStack)))
@@ -91,14 +90,23 @@ struct Thunks: BitwiseCopyable {
     writer.bytes(0xdb, 0xe3)  // fninit: the host expects an empty x87 stack
     writer.bytes(0x65, 0xd9)  // fldcw
     writer.modRM(5, .state(StateLayout.run(\.hostControlWord)))
-    writer.bytes(0x65, 0x0f, 0xae)  // ldmxcsr
-    writer.modRM(2, .state(StateLayout.run(\.hostMXCSR)))
+    loadControlStatus(StateLayout.run(\.hostMXCSR), &writer)
     writer.bytes(0xc5, 0xf8, 0x77)  // vzeroupper
     writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
     writer.bytes(0x48, 0x83)
     writer.bytes(0xc4, 0x08)  // add rsp, 8
     for register in (UInt8(4)..<8).reversed() { writer.bytes(0x41, 0x58 | register) }
     writer.bytes(0x5b, 0x5d, 0xc3)  // pop rbx, rbp; ret
+  }
+
+  private static func storeControlStatus(_ field: Int32, _ writer: inout CodeWriter) {
+    writer.bytes(0x65, 0x0f, 0xae)  // stmxcsr
+    writer.modRM(3, .state(field))
+  }
+
+  private static func loadControlStatus(_ field: Int32, _ writer: inout CodeWriter) {
+    writer.bytes(0x65, 0x0f, 0xae)  // ldmxcsr
+    writer.modRM(2, .state(field))
   }
 
   private static func emitHelper(
@@ -113,7 +121,14 @@ struct Thunks: BitwiseCopyable {
     }
     writer.store(.rsp, .state(StateLayout.run(\.returnStack)))
     writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
-    if extended { writer.extendedState(4) } else { writer.saveVectors() }
+    if extended {
+      writer.extendedState(4)
+    } else {
+      writer.saveVectors()
+      storeControlStatus(StateLayout.run(\.guestMXCSR), &writer)
+    }
+    // The guest's may raise exceptions for what Swift code does with numbers.
+    loadControlStatus(StateLayout.run(\.hostMXCSR), &writer)
     writer.move(.rsi, .rcx)
     writer.move(.rdx, .r11)
     writer.load(.rcx, continuation)
@@ -122,7 +137,12 @@ struct Thunks: BitwiseCopyable {
     writer.bytes(0xff, 0xd0)  // call rax
     writer.store(.rax, continuation)
     writer.load(.rsp, .state(StateLayout.run(\.returnStack)))
-    if extended { writer.extendedState(5) } else { writer.restoreVectors() }
+    if extended {
+      writer.extendedState(5)
+    } else {
+      loadControlStatus(StateLayout.run(\.guestMXCSR), &writer)
+      writer.restoreVectors()
+    }
     writer.load(.r11, .state(StateLayout.run(\.pointer)))
     writer.constant(.rcx, 0)
     writer.restoreGuestRegisters()

@@ -79,6 +79,8 @@ struct RunState: BitwiseCopyable {
   /// Host and guest MXCSR and x87 control words across entry and exit.
   var hostMXCSR: UInt32 = 0x1f80
   var hostControlWord: UInt32 = 0x37f
+  /// The guest's MXCSR during a helper call.
+  var guestMXCSR: UInt32 = 0x1f80
   /// The write waiting in the bounce buffer.
   var bounceLinear: UInt64 = 0
   /// Offset in its page of the instruction that uses the bounce buffer.
