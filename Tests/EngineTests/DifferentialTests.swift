@@ -12,7 +12,7 @@ import Testing
       } else {
         try Differential.run(
           from: environmentNumber("APUS_START") ?? 1,
-          count: Int(environmentNumber("APUS_CASES") ?? 100_000))
+          count: Int(environmentNumber("APUS_CASES") ?? 120_000))
       }
     for failure in failures { Issue.record(Comment(rawValue: failure)) }
   }
