@@ -131,3 +131,26 @@ extension GuestMachine {
     try frame().map { try memory.load(UInt64.self, at: $0.pointer + 24) }
   }
 }
+
+extension ConformanceExceptionTests {
+  @Test func `a masked load reads the elements it selects up to the end of memory`() throws {
+    // vpmaskmovd ymm1, ymm0, [rax]; vmovdqu [rbx], ymm1; int3
+    let guest = try GuestMachine([
+      0xc4, 0xe2, 0x7d, 0x8c, 0x08, 0xc5, 0xfe, 0x7f, 0x0b, 0xcc,
+    ])
+    let area = guest.processor.extendedArea
+    area.storeBytes(of: 3, toByteOffset: 512, as: UInt64.self)
+    for element in 0..<3 {
+      area.storeBytes(of: UInt32.max, toByteOffset: 160 + 4 * element, as: UInt32.self)
+      try guest.memory.store(
+        0xff00_0001 + UInt32(element), at: GuestMachine.data[2] + 0xff4 + UInt64(4 * element))
+    }
+    guest.processor.cpu.registers[0] = GuestMachine.dataLinear + 0x2ff4
+    guest.processor.cpu.registers[3] = GuestMachine.dataLinear
+    #expect(try guest.run().vector == 3)
+    let words = try (0..<8).map {
+      try guest.memory.load(UInt32.self, at: GuestMachine.data[0] + UInt64(4 * $0))
+    }
+    #expect(words == [0xff00_0001, 0xff00_0002, 0xff00_0003, 0, 0, 0, 0, 0])
+  }
+}

@@ -35,7 +35,7 @@ extension Processor {
         try writeLinear(address, size: size, value: value, as: dataWrite)
       } else {
         let value = try readLinear(address, size: size, as: dataRead)
-        result[place / 8] |= value &<< UInt64(place & 7) * 8
+        result[place / 8] |= value &<< UInt64((place & 7) * 8)
       }
     }
     if !isStore {
