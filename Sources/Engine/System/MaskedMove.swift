@@ -22,7 +22,9 @@ extension Processor {
     let data = unsafe savedVector(registerNumber(instruction, .modRMRegister))
     let mask = unsafe savedVector(registerNumber(instruction, .vexRegister))
     var result: InlineArray<4, UInt64> = .init(repeating: 0)
-    for element in 0..<(instruction.vectorLong ? 32 : 16) / size {
+    let count = (instruction.vectorLong ? 32 : 16) / size
+    if isStore { unsafe try checkStores(linear, mask, size: size, count: count) }
+    for element in 0..<count {
       let place = element * size
       // The sign is in the element's last byte.
       guard unsafe mask.load(fromByteOffset: place + size - 1, as: UInt8.self) >= 0x80 else {
@@ -44,6 +46,17 @@ extension Processor {
       }
     }
     return instruction.length
+  }
+
+  /// Raises what the selected elements' stores would, before the first of them.
+  private func checkStores(
+    _ linear: UInt64, _ mask: UnsafeMutableRawPointer, size: Int, count: Int
+  ) throws(GuestFault) {
+    for element in 0..<count {
+      let last = unsafe mask.load(fromByteOffset: (element + 1) * size - 1, as: UInt8.self)
+      let address = (linear &+ UInt64(element * size)) & linearMask
+      if last >= 0x80 { _ = try window(address, size, as: dataWrite) }
+    }
   }
 
   /// Where a helper call has put a YMM register.
