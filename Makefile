@@ -38,6 +38,7 @@ build:
 
 test: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
+	@tools/fetch-kernel cloud
 	swift test -c release 2>&1 | $(SHOW_FAILURES)
 	Tests/Boot/run
 
