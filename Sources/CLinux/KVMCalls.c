@@ -2,7 +2,6 @@
 #include "KVMCalls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,11 +10,6 @@
 
 // Far from the numbers that debuggers, profilers and language runtimes like.
 #define KICK_SIGNAL (SIGRTMIN + 14)
-
-int apus_open_device(const char *path) {
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  return fd < 0 ? -errno : fd;
-}
 
 static void ignore(int number) { (void)number; }
 

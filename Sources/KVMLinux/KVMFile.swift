@@ -1,4 +1,5 @@
 internal import CLinux
+import Glibc
 import Host
 import KVM
 
@@ -9,9 +10,11 @@ final class KVMFile: Sendable {
   init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
   init(path: String) throws(KVMError) {
-    let number = unsafe apus_open_device(path)
-    if number < 0 { throw .refused(call: "open", errno: -number) }
-    descriptor = FileDescriptor(owning: number)
+    do throws(SystemError) {
+      descriptor = try FileDescriptor.open(path, O_RDWR)
+    } catch {
+      throw .refused(call: error.call, errno: error.errno)
+    }
   }
 
   /// An ioctl whose argument is a number.

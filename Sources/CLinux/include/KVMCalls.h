@@ -32,9 +32,6 @@ static const unsigned long apus_kvm_interrupt = KVM_INTERRUPT;
 /// Where the data of a memory exit is in the page shared with the kernel.
 static const unsigned long apus_kvm_run_mmio_data = offsetof(struct kvm_run, mmio.data);
 
-/// Opens a device for reading and writing, close-on-exec.
-int apus_open_device(const char *path);
-
 /// Installs the empty handler of the signal that takes a thread out of KVM_RUN; once is enough.
 int apus_prepare_kick(void);
 

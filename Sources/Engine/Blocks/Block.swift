@@ -56,7 +56,6 @@ struct Block: BitwiseCopyable {
   var incoming: Int32
   /// First entry of the block's side table, see `SideTable`.
   var sideTable: UInt32
-  var isValid: Bool
   /// Guest-physical page number of the last byte, where that is not the first's page; else 0.
   var secondPage: UInt64
 }

@@ -1,17 +1,10 @@
 extension BlockStore {
   /// Makes the exit jump straight to `block`.
   func link(_ exit: Int32, to block: Int32) {
-    patch(exit, to: self[block: block].entry)
+    cache.aim(self[exit: exit].patch, at: self[block: block].entry)
     self[exit: exit].linked = block
     self[exit: exit].nextIncoming = self[block: block].incoming
     self[block: block].incoming = exit
-  }
-
-  private func patch(_ exit: Int32, to target: UInt32) {
-    let site = self[exit: exit].patch
-    let displacement = Int32(bitPattern: target &- (site &+ 4))
-    unsafe UnsafeMutableRawPointer(cache.write(at: site))
-      .storeBytes(of: displacement, as: Int32.self)
   }
 
   /// Drops the blocks that have a byte of the range, which lies in one page.
@@ -59,12 +52,11 @@ extension BlockStore {
   private func drop(_ index: Int32) {
     var exit = self[block: index].incoming
     while exit != 0 {
-      patch(exit, to: self[exit: exit].stub)
+      cache.aim(self[exit: exit].patch, at: self[exit: exit].stub)
       self[exit: exit].linked = 0
       exit = self[exit: exit].nextIncoming
     }
     self[block: index].incoming = 0
-    self[block: index].isValid = false
     unhash(index)
   }
 

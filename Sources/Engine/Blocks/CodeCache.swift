@@ -30,6 +30,12 @@ final class CodeCache: Sendable {
     UInt64(UInt(bitPattern: unsafe executable.base)) + UInt64(offset)
   }
 
+  /// Makes the jump or call with its 32-bit displacement at `site` land on `target`.
+  func aim(_ site: UInt32, at target: UInt32) {
+    let displacement = Int32(bitPattern: target &- (site &+ 4))
+    unsafe UnsafeMutableRawPointer(write(at: site)).storeBytes(of: displacement, as: Int32.self)
+  }
+
   /// The offset of a pointer from ``write(at:)``.
   @inline(always)
   func offset(of pointer: UnsafeMutablePointer<UInt8>) -> UInt32 {

@@ -22,7 +22,7 @@ struct VEXOpcode: BitwiseCopyable {
 /// Writes host machine code at a cursor.
 ///
 /// The writer trusts its caller to have left room: blocks start only while the cache has space for
-/// the longest one (see `CodeCache.reserve`).
+/// the longest one (see `Translation.isFull`).
 @safe
 struct CodeWriter {
   private(set) var cursor: UnsafeMutablePointer<UInt8>
@@ -151,6 +151,13 @@ extension CodeWriter {
   /// `mov operand, source`, 64 bits.
   mutating func store(_ source: HostRegister, _ operand: HostOperand, wide: Bool = true) {
     operation(0x89, source.rawValue, operand, wide: wide)
+  }
+
+  /// `mov operand, source`, 16 bits.
+  mutating func storeWord(_ source: HostRegister, _ operand: HostOperand) {
+    segment(for: operand)
+    bytes(0x66, 0x40 | Self.extensionBits(source.rawValue, operand), 0x89)
+    modRM(source.rawValue, operand)
   }
 
   /// `mov destination, source`, 64 bits; nothing when they are the same.

@@ -25,6 +25,11 @@ enum RegisterMap {
     }
   }
 
+  /// Guest register `number` as an operand: its host register, or its slot in the state block.
+  static func operand(_ number: UInt8) -> HostOperand {
+    host(number).map { .register($0.rawValue) } ?? CodeWriter.slot(number)
+  }
+
   /// Guest registers that have a host register, with it.
   static let resident: [(guest: UInt8, host: HostRegister)] = (0..<16).compactMap { number in
     host(UInt8(number)).map { (UInt8(number), $0) }

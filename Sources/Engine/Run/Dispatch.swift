@@ -13,9 +13,11 @@ extension Processor {
   func dispatch() -> UInt64 {
     while true {
       if let reason = serveRequests() { return leave(reason) }
-      if let known = knownEntry() { return known }
+      let (linear, mode) = (linearInstructionPointer, blockMode)
+      if let known = knownEntry(linear, mode) { return known }
       do throws(GuestFault) {
-        return try findEntry()
+        let index = try findBlock(linear, mode)
+        return translation.store.cache.run(at: translation.store[block: index].entry)
       } catch {
         if case .stop(let reason) = deliver(fault: error) { return leave(reason) }
         run.isStepping = 0
@@ -65,26 +67,17 @@ extension Processor {
     return (cpu[.cs].base &+ cpu.instructionPointer) & linearMask
   }
 
-  /// The entry that the jump cache has for the instruction pointer.
+  /// The entry that the jump cache has for a linear address.
   @inline(always)
-  private func knownEntry() -> UInt64? {
-    let mode = blockMode
+  private func knownEntry(_ linear: UInt64, _ mode: BlockMode) -> UInt64? {
     guard run.jumpCacheModes[Int(mode.view.rawValue)] == mode.rawValue else { return nil }
-    let linear = linearInstructionPointer
     guard let target = jumpCache.target(mode.view, linear: linear) else { return nil }
     run.pointer = linear  // The thunk puts it in R11.
     return target
   }
 
-  private func findEntry() throws(GuestFault) -> UInt64 {
-    let index = try findBlock()
-    return translation.store.cache.run(at: translation.store[block: index].entry)
-  }
-
-  /// Finds or makes the block at the instruction pointer, and enters it in the jump cache.
-  func findBlock() throws(GuestFault) -> Int32 {
-    let linear = linearInstructionPointer
-    let mode = blockMode
+  /// Finds or makes the block at a linear address, and enters it in the jump cache.
+  private func findBlock(_ linear: UInt64, _ mode: BlockMode) throws(GuestFault) -> Int32 {
     let page = try fetchPage(linear)
     let physical = page.physical | linear & 0xfff
     var index = translation.store.find(physical, mode)

@@ -72,16 +72,16 @@ private struct StringRoutine {
     emitPiece()
     writer.byte(0xe9)
     writer.word(0)
-    patch(here - 4, to: loop)
-    patch(done, to: here)
+    store.cache.aim(here - 4, at: loop)
+    store.cache.aim(done, at: here)
     restore()
     writer.byte(0xc3)  // ret
-    for site in toSlow { patch(site, to: here) }
+    for site in toSlow { store.cache.aim(site, at: here) }
     restore()
     writer.load(.scratch, Self.spill(2))
     writer.byte(0xe9)
     writer.word(0)
-    patch(here - 4, to: slow)
+    store.cache.aim(here - 4, at: slow)
   }
 
   private mutating func restore() {
@@ -174,10 +174,5 @@ private struct StringRoutine {
     writer.bytes(0x0f, opcode)
     writer.word(0)
     return here - 4
-  }
-
-  private func patch(_ site: UInt32, to target: UInt32) {
-    unsafe UnsafeMutableRawPointer(store.cache.write(at: site))
-      .storeBytes(of: Int32(bitPattern: target &- (site &+ 4)), as: Int32.self)
   }
 }

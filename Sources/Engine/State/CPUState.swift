@@ -4,10 +4,8 @@ package import X86
 ///
 /// Plain data at a fixed address; emitted code finds each field by `MemoryLayout.offset(of:)`.
 /// While translated code runs, general registers and arithmetic flags are in the host's own, and
-/// these copies are stale; every helper call writes them here first (see `HelperThunk`).
+/// these copies are stale; every helper call writes them here first (see `Thunks`).
 package struct CPUState: BitwiseCopyable {
-  // Hot fields first: emitted code reaches the first 128 bytes with a one-byte displacement.
-
   /// General registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8…R15.
   package var registers: InlineArray<16, UInt64> = .init(repeating: 0)
   /// Linear address of the page that the running block is in.

@@ -43,7 +43,7 @@ struct BlockTranslator {
   var hasEnded = false
   /// Whether the address last computed is in the stack segment, whose faults are #SS.
   var addressesStack = false
-  /// Whether the flags going out of the whole block must be assumed live: always, for now.
+  /// Where the next entry of the side table goes.
   var side = 0
 
   var mode: BlockMode { source.mode }
@@ -73,7 +73,7 @@ struct BlockTranslator {
       physical: source.physical, mode: mode, length: UInt16(guestLength),
       instructionCount: UInt16(count), entry: entry, crossPageEntry: crossPageEntry, end: end,
       nextInHash: 0, nextInPage: 0, incoming: 0, sideTable: UInt32(store.count.side),
-      isValid: true, secondPage: source.secondPage)
+      secondPage: source.secondPage)
     store.count.side = side
     store.count.translatedInstructions += count
     return store.insert(block)

@@ -28,7 +28,7 @@ extension BlockTranslator {
     } else {
       let site = here - 4
       emitReturnPoint()
-      patch(site, to: here)
+      store.cache.aim(site, at: here)
       emitFarJump(to: relativeTarget)
     }
   }
@@ -45,7 +45,7 @@ extension BlockTranslator {
       writer.word(0)
       let site = here - 4
       emitReturnPoint()
-      patch(site, to: here)
+      store.cache.aim(site, at: here)
     }
     writer.load(.address, .state(StateLayout.run(\.spill)))
     emitFind()

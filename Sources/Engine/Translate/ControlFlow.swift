@@ -152,8 +152,7 @@ extension BlockTranslator {
     } else {
       let number = instruction.operands[0].number
       let operand =
-        RegisterMap.host(number).map { HostOperand.register($0.rawValue) }
-        ?? CodeWriter.slot(number)
+        RegisterMap.operand(number)
       emitLoad(.address, operand, size: Int(instruction.operandSize))
     }
   }

@@ -4,15 +4,9 @@ extension BlockTranslator {
     let destination = instruction.operands[0].number
     emitOffset(displacement: instruction.displacement)
     let size = instruction.operandSize
-    let target =
-      RegisterMap.host(destination).map { HostOperand.register($0.rawValue) }
-      ?? CodeWriter.slot(destination)
+    let target = RegisterMap.operand(destination)
     if size == 2 {
-      writer.segment(for: target)
-      writer.byte(0x66)
-      writer.byte(0x40 | CodeWriter.extensionBits(HostRegister.address.rawValue, target))
-      writer.byte(0x89)
-      writer.modRM(HostRegister.address.rawValue, target)
+      writer.storeWord(.address, target)
       return
     }
     // A 32-bit result clears the upper half, in the state block too.
@@ -120,13 +114,14 @@ extension BlockTranslator {
   /// The bit's number within its unit goes to RCX; the unit is at `[R11]`.
   mutating func emitBitStringBody() {
     emitBitOffset(into: .scratch, size: 8)
-    writer.extractBits(.scratch, .scratch, mask: .state(StateLayout.run(\.bitOffsetMask)))
-    if instruction.operandSize == 2 {
-      // Sixteen-bit units: the register form must see 0…15.
-      writer.extractBits(.scratch, .scratch, mask: .state(StateLayout.run(\.bitOffsetMask16)))
-    } else if instruction.operandSize == 4 {
-      writer.extractBits(.scratch, .scratch, mask: .state(StateLayout.run(\.bitOffsetMask32)))
-    }
+    // The register form takes the offset as it is: it must lie within the unit.
+    let mask =
+      switch instruction.operandSize {
+      case 2: StateLayout.run(\.bitOffsetMask16)
+      case 4: StateLayout.run(\.bitOffsetMask32)
+      default: StateLayout.run(\.bitOffsetMask)
+      }
+    writer.extractBits(.scratch, .scratch, mask: .state(mask))
     if instruction.operandSize == 2 { writer.byte(0x66) }
     if instruction.prefixes.contains(.lock) { writer.byte(0xf0) }
     let rex = CodeWriter.extensionBits(HostRegister.scratch.rawValue, Self.direct)
@@ -138,7 +133,7 @@ extension BlockTranslator {
   private mutating func emitBitOffset(into destination: HostRegister, size: Int) {
     let guest = bitOffsetRegister
     let operand =
-      RegisterMap.host(guest).map { HostOperand.register($0.rawValue) } ?? CodeWriter.slot(guest)
+      RegisterMap.operand(guest)
     switch size {
     case 8: writer.load(destination, operand)
     case 4: writer.operation(0x63, destination.rawValue, operand)  // movsxd

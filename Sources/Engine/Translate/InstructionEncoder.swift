@@ -157,7 +157,7 @@ extension InstructionEncoder {
   }
 
   private func source(_ guest: UInt8) -> HostOperand {
-    RegisterMap.host(guest).map { .register($0.rawValue) } ?? CodeWriter.slot(guest)
+    RegisterMap.operand(guest)
   }
 
   private func loadTemporaries(_ writer: inout CodeWriter) {

@@ -125,22 +125,16 @@ extension BlockTranslator {
     unsafe cold[stub].body = body
   }
 
-  /// Writes a 32-bit displacement so that the jump at `site` lands on `target`.
-  func patch(_ site: UInt32, to target: UInt32) {
-    unsafe UnsafeMutableRawPointer(store.cache.write(at: site))
-      .storeBytes(of: Int32(bitPattern: target &- (site &+ 4)), as: Int32.self)
-  }
-
   mutating func emitCall(_ thunk: UInt32) {
     writer.byte(0xe8)
     writer.word(0)
-    patch(here - 4, to: thunk)
+    store.cache.aim(here - 4, at: thunk)
   }
 
   mutating func emitHostJump(_ target: UInt32) {
     writer.byte(0xe9)
     writer.word(0)
-    patch(here - 4, to: target)
+    store.cache.aim(here - 4, at: target)
   }
 }
 
@@ -149,7 +143,7 @@ extension BlockTranslator {
     var index = 0
     while index < coldCount {
       let stub = unsafe cold[index]
-      patch(stub.site, to: here)
+      store.cache.aim(stub.site, at: here)
       switch stub.kind {
       case .access: emitColdAccess(stub)
       case .exit: emitColdExit(stub)

@@ -53,8 +53,11 @@ extension BlockTranslator {
   private mutating func emitStoreRegister(
     _ register: HostRegister, to pointer: HostOperand, size: UInt8
   ) {
-    if size == 2 { writer.byte(0x66) }
-    writer.store(register, pointer, wide: size == 8)
+    if size == 2 {
+      writer.storeWord(register, pointer)
+    } else {
+      writer.store(register, pointer, wide: size == 8)
+    }
   }
 
   mutating func emitPush() {
@@ -91,13 +94,7 @@ extension BlockTranslator {
       if RegisterMap.host(guest) == nil { writer.store(.scratch, CodeWriter.slot(guest)) }
     } else {
       emitLoad(.address, check.pointer, size: size)
-      let target =
-        RegisterMap.host(guest).map { HostOperand.register($0.rawValue) } ?? CodeWriter.slot(guest)
-      writer.segment(for: target)
-      writer.byte(0x66)
-      writer.byte(0x40 | CodeWriter.extensionBits(HostRegister.address.rawValue, target))
-      writer.byte(0x89)
-      writer.modRM(HostRegister.address.rawValue, target)
+      writer.storeWord(.address, RegisterMap.operand(guest))
     }
     if guest != 4 { emitStackMove(Int32(size)) }
   }
