@@ -77,13 +77,18 @@ let package = Package(
       ],
       swiftSettings: strict),
     // Tests
+    .target(
+      name: "SeededRandom", path: "Tests/SeededRandom",
+      swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
     .systemLibrary(
       name: "CZydis", path: "Tests/CZydis", providers: [.apt(["libzydis-dev"])]),
     .target(name: "CNative", path: "Tests/CNative"),
-    tests("EngineTests", imports: ["Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
-    tests("ChipsetTests", imports: ["Chipset", "DeviceModel", "X86"]),
-    tests("PCDevicesTests", imports: ["PCDevices", "DeviceModel"]),
-    tests("BootTests", imports: ["Boot", "HostBackends", "GuestMemory", "X86"]),
+    tests(
+      "EngineTests",
+      imports: ["SeededRandom", "Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
+    tests("ChipsetTests", imports: ["SeededRandom", "Chipset", "DeviceModel", "X86"]),
+    tests("PCDevicesTests", imports: ["SeededRandom", "PCDevices", "DeviceModel"]),
+    tests("BootTests", imports: ["SeededRandom", "Boot", "HostBackends", "GuestMemory", "X86"]),
     tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
     tests(
       "MachineTests",

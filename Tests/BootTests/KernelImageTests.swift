@@ -1,5 +1,6 @@
 import Boot
 import GuestMemory
+import SeededRandom
 import Testing
 
 private func identify(_ file: [UInt8]) throws -> KernelImage {

@@ -3,6 +3,7 @@ import Foundation
 import GuestMemory
 import Host
 import HostBackends
+import SeededRandom
 import Testing
 
 /// A megabyte that compresses neither to nothing nor not at all.

@@ -1,5 +1,6 @@
 import Chipset
 import DeviceModel
+import SeededRandom
 import Testing
 
 /// Hostile guests: any access of any width anywhere, mixed with lines and time. Nothing traps.

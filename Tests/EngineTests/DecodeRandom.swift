@@ -1,25 +1,5 @@
 import Engine
-import Foundation
-
-/// Random numbers that a seed repeats: SplitMix64.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
-
-  /// The seed of this run: APUS_SEED if set, else one that differs each time.
-  static func runSeed() -> UInt64 {
-    let given = ProcessInfo.processInfo.environment["APUS_SEED"].flatMap { UInt64($0) }
-    return given ?? UInt64.random(in: 0...UInt64.max)
-  }
-}
+import SeededRandom
 
 /// Random code, denser in instructions than random bytes are: every opcode of every map is as
 /// likely, prefixes are as frequent as the maps that need them.

@@ -1,4 +1,5 @@
 import Engine
+import SeededRandom
 import Testing
 
 @Suite struct `Opcode tables` {

@@ -1,6 +1,7 @@
 import CZydis
 import Engine
 import Foundation
+import SeededRandom
 import Testing
 
 /// Compares our decoder with Zydis and gathers the differences, an example of each kind.

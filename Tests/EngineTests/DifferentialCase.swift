@@ -1,5 +1,6 @@
 import CNative
 import Engine
+import SeededRandom
 
 /// A snippet with everything it starts from.
 struct DifferentialCase {
@@ -13,7 +14,7 @@ struct DifferentialCase {
   /// The case that a seed stands for.
   init(seed: UInt64) {
     self.seed = seed
-    var random = HarnessRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     isCompatibility = random.chance(30)
     variant = GuestVariant(seed: seed)
     var generator = SnippetGenerator(
@@ -29,7 +30,7 @@ struct DifferentialCase {
     before.instructionPointer = UInt64(NATIVE_CODE) + page + UInt64(offset)
   }
 
-  private mutating func fillRegisters(_ random: inout HarnessRandom) {
+  private mutating func fillRegisters(_ random: inout SeededGenerator) {
     for index in 0..<16 { before.registers[index] = Self.value(&random) }
     if random.chance(90) {
       let distance = UInt64(0x100 + random.below(0x1e00))
@@ -44,7 +45,7 @@ struct DifferentialCase {
     if random.chance(12) { before.flags |= SnippetState.directionFlag }
   }
 
-  private static func value(_ random: inout HarnessRandom) -> UInt64 {
+  private static func value(_ random: inout SeededGenerator) -> UInt64 {
     switch random.below(10) {
     case 0..<4: UInt64(NATIVE_DATA) + UInt64(random.below(0x2000))
     case 4..<6: UInt64(random.below(300))
@@ -60,7 +61,7 @@ struct DifferentialCase {
     }
   }
 
-  private static func vectorWord(_ random: inout HarnessRandom, _ kind: Int) -> UInt64 {
+  private static func vectorWord(_ random: inout SeededGenerator, _ kind: Int) -> UInt64 {
     switch kind {
     case 0: random.next()
     case 1: (Double(random.below(2000)) - 1000).bitPattern
@@ -72,7 +73,7 @@ struct DifferentialCase {
     }
   }
 
-  private mutating func fillVectors(_ random: inout HarnessRandom) {
+  private mutating func fillVectors(_ random: inout SeededGenerator) {
     set(512, 7)
     for register in 0..<16 {
       let kind = random.below(6)

@@ -1,5 +1,6 @@
 import CNative
 import Engine
+import SeededRandom
 
 /// One instruction of a generated snippet.
 struct SnippetItem {
@@ -108,7 +109,7 @@ struct Snippet {
 
 /// Makes random snippets out of random bytes that the decoder accepts.
 struct SnippetGenerator {
-  var random: HarnessRandom
+  var random: SeededGenerator
   let isCompatibility: Bool
   let isStepped: Bool
   static let data = UInt64(NATIVE_DATA)
@@ -116,7 +117,7 @@ struct SnippetGenerator {
   static let special: [UInt8] = [1, 4, 10, 11, 15]
 
   init(seed: UInt64, isCompatibility: Bool, isStepped: Bool) {
-    random = HarnessRandom(seed: seed)
+    random = SeededGenerator(seed: seed)
     self.isCompatibility = isCompatibility
     self.isStepped = isStepped
   }

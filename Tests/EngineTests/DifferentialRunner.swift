@@ -1,6 +1,7 @@
 import CNative
 import Engine
 import Foundation
+import SeededRandom
 
 /// Runs cases natively and in the engine, and compares.
 final class DifferentialRunner {
@@ -11,7 +12,7 @@ final class DifferentialRunner {
     guard let made = native_area_make() else { throw POSIXError(.ENOMEM) }
     area = made
     guest = try GuestMachine()
-    var random = HarnessRandom(seed: poolSeed)
+    var random = SeededGenerator(seed: poolSeed)
     let pool = UnsafeMutableRawPointer(native_pool(area))
     for offset in stride(from: 0, to: Int(NATIVE_POOL_SIZE + NATIVE_DATA_SIZE), by: 8) {
       var word = random.next()

@@ -1,5 +1,6 @@
 import Engine
 import GuestMemory
+import SeededRandom
 import Testing
 import X86
 
@@ -11,7 +12,7 @@ import X86
   init() throws { machine = try SystemMachine() }
 
   /// A number that is more likely than not near some boundary.
-  func number(_ random: inout SplitMix) -> UInt64 {
+  func number(_ random: inout SeededGenerator) -> UInt64 {
     let anchors: [UInt64] = [
       0, 0x1000, 0x2000, 0x3000, 0x6000, 0x8000, 0xffff, 0x1_0000, 0x7fff_ffff, 0xffff_ffff,
       SystemMachine.window, SystemMachine.window + 0x1000, 0x7fff_ffff_ffff, 0xffff_8000_0000_0000,
@@ -26,7 +27,7 @@ import X86
   }
 
   /// Code, data, gates and task states, some of them good.
-  func descriptor(_ random: inout SplitMix) -> UInt64 {
+  func descriptor(_ random: inout SeededGenerator) -> UInt64 {
     let rights: [UInt64] = [
       0xcf9b, 0xaf9b, 0xcf93, 0x8f93, 0xcffb, 0xaffb, 0xcff3, 0xcf97, 0x0f9b, 0x0f93, 0xcf9f,
       0x0082,
@@ -41,7 +42,7 @@ import X86
     return value | limit | base << 16
   }
 
-  func prepare(_ random: inout SplitMix) throws {
+  func prepare(_ random: inout SeededGenerator) throws {
     for table in [SystemMachine.globalTable, SystemMachine.interruptTable] {
       for index in 0..<UInt64(32) {
         try machine.memory.store(descriptor(&random), at: table + index * 8)
@@ -59,7 +60,7 @@ import X86
     }
   }
 
-  func randomize(_ random: inout SplitMix) {
+  func randomize(_ random: inout SeededGenerator) {
     var cpu = CPUState()
     for index in 0..<16 { cpu.registers[index] = number(&random) }
     cpu.instructionPointer = random.below(2) == 0 ? 0x5000 : number(&random)
@@ -90,7 +91,7 @@ import X86
     processor.stateWasReplaced()
   }
 
-  func randomizeSegments(_ cpu: inout CPUState, _ random: inout SplitMix) {
+  func randomizeSegments(_ cpu: inout CPUState, _ random: inout SeededGenerator) {
     let rights: [UInt16] = [0xc093, 0x0093, 0xa09b, 0xc09b, 0x009b, 0x0097, 0, 0xc0f3]
     for index in 0..<6 {
       cpu.segments[index] = SegmentRegister(
@@ -110,7 +111,7 @@ import X86
     cpu.sysenterCS = number(&random)
   }
 
-  func randomInstruction(_ random: inout SplitMix) -> Instruction {
+  func randomInstruction(_ random: inout SeededGenerator) -> Instruction {
     var result = Instruction()
     // Gathers take vector registers, whose numbers the decoder vouches for.
     repeat {
@@ -173,7 +174,7 @@ import X86
     var faults = 0
     for _ in 0..<HostileGuestTests.rounds {
       let seed = seeds.next()
-      var random = SplitMix(state: seed)
+      var random = SeededGenerator(seed: seed)
       try prepare(&random)
       randomize(&random)
       let instruction = randomInstruction(&random)

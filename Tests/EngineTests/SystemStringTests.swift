@@ -1,5 +1,6 @@
 import Engine
 import GuestMemory
+import SeededRandom
 import Testing
 import X86
 
@@ -104,7 +105,7 @@ private struct StringModel {
     ]
     for _ in 0..<3000 {
       let seed = random.next()
-      var choice = SplitMix(state: seed)
+      var choice = SeededGenerator(seed: seed)
       let size = [1, 2, 4, 8][choice.below(4)]
       let operation = operations[choice.below(5)]
       let prefix: Prefixes = [[], .repeated, .repeatNotEqual, .repeated][choice.below(4)]
@@ -279,17 +280,4 @@ private struct StringModel {
     #expect(machine.environment.portWrites.map(\.value) == [1, 2, 3, 4])
     #expect(processor.cpu.registers[6] == 0x6004)
   }
-}
-
-/// A small generator whose sequence a seed repeats.
-struct SplitMix {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-    return value ^ value >> 31
-  }
-  mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }

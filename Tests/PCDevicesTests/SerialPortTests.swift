@@ -1,5 +1,6 @@
 import DeviceModel
 import PCDevices
+import SeededRandom
 import Synchronization
 import Testing
 

@@ -1,16 +1,10 @@
 import Foundation
+import SeededRandom
 
-/// A small generator with a seed, so that every run can be repeated.
-struct HarnessRandom: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
+extension SeededGenerator {
+  /// The seed of this run: APUS_SEED if set, else one that differs each time.
+  static func runSeed() -> UInt64 {
+    environmentNumber("APUS_SEED") ?? UInt64.random(in: 0...UInt64.max)
   }
 
   /// 0 to `bound - 1`.
