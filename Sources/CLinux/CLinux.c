@@ -3,6 +3,8 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,4 +22,12 @@ int apus_memfd_create(const char *name, unsigned int flags) {
 
 long apus_set_gs_base(uintptr_t base) {
   return syscall(SYS_arch_prctl, ARCH_SET_GS, base) < 0 ? -errno : 0;
+}
+
+void apus_futex_wait(const void *word, uint32_t value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+void apus_futex_wake(const void *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

@@ -20,6 +20,11 @@ int apus_memfd_create(const char *name, unsigned int flags);
 /// Points the GS base of this thread at `base` (arch_prctl).
 long apus_set_gs_base(uintptr_t base);
 
+/// Sleeps while the 32-bit word is `value`, until it is woken or a signal arrives.
+void apus_futex_wait(const void *word, uint32_t value);
+/// Wakes everyone who sleeps on the word.
+void apus_futex_wake(const void *word);
+
 /// Has SIGSEGV, SIGBUS, SIGFPE and SIGILL raised by code in [start, end) go on at `thunk`, with
 /// R11 = the faulting address and RCX = the exception's vector. Other faults go to whoever had
 /// installed a handler before. At most 1024 ranges; returns -ENOSPC beyond.

@@ -2,14 +2,11 @@ import Chipset
 import Engine
 import Host
 import KVM
+import Synchronization
 
 /// What other threads want of one processor, and how they get its attention.
 final class ProcessorMailbox: Sendable {
   struct State: Sendable {
-    /// Somebody rang the doorbell.
-    var isRung = false
-    /// There may be an interrupt to acknowledge.
-    var hasInterrupt = false
     var hasNonMaskable = false
     /// INIT came.
     var isReset = false
@@ -20,12 +17,16 @@ final class ProcessorMailbox: Sendable {
   }
 
   let state = Monitor(State())
+  /// Counts everything that may wake the processor.
+  let changes = ChangeCounter()
+  /// Somebody rang the doorbell.
+  private let isRung = Atomic(false)
 
   /// Notes an event and calls the processor's attention, awake or asleep.
   func post(_ event: ProcessorEvent) {
-    state.change { state in
+    state.withLock { state in
       switch event {
-      case .interrupt: state.hasInterrupt = true
+      case .interrupt: break
       case .nonMaskable: state.hasNonMaskable = true
       case .initialize: state.isReset = true
       case .startup(let vector): state.startup = vector
@@ -34,6 +35,7 @@ final class ProcessorMailbox: Sendable {
       }
       state.attention?.ring()
     }
+    changes.add()
   }
 
   /// Connects the processor's flag, or takes it away.
@@ -41,8 +43,11 @@ final class ProcessorMailbox: Sendable {
 
   /// Whether the processor must leave its translated code: what waits is more than an interrupt.
   var wantsToStop: Bool {
-    state.withLock { $0.isRung || $0.isReset || $0.startup != nil }
+    if isRung.load(ordering: .acquiring) { return true }
+    return state.withLock { $0.isReset || $0.startup != nil }
   }
+
+  var hasNonMaskable: Bool { state.withLock { $0.hasNonMaskable } }
 
   /// Takes a non-maskable interrupt.
   func takeNonMaskable() -> Bool {
@@ -53,19 +58,21 @@ final class ProcessorMailbox: Sendable {
   }
 
   /// Takes a ring of the doorbell.
-  func takeRing() -> Bool {
-    state.withLock { state in
-      defer { state.isRung = false }
-      return state.isRung
-    }
+  func takeRing() -> Bool { isRung.exchange(false, ordering: .acquiring) }
+
+  /// Rings for the calling thread's own processor, whose flag is given. Takes no lock: signal
+  /// handlers may call it.
+  func ring(own flag: AttentionFlag) {
+    isRung.store(true, ordering: .releasing)
+    flag.ring()
+    changes.add()
   }
 }
 
 extension ProcessorMailbox: Doorbell {
   func ring() {
-    state.change { state in
-      state.isRung = true
-      state.attention?.ring()
-    }
+    isRung.store(true, ordering: .releasing)
+    state.withLock { $0.attention?.ring() }
+    changes.add()
   }
 }

@@ -40,6 +40,10 @@ public final class SoftCPU: VirtualCPU {
 
   public var doorbell: any Doorbell { mailbox }
 
+  /// Ends the run in progress, or else the next one, as ``doorbell`` does; for signal handlers on
+  /// the thread that runs the processor.
+  public func ringFromSignalHandler() { mailbox.ring(own: processor.doorbell) }
+
   public func run(handler: some ExitHandler) throws(KVMError) -> Stop {
     environment.handler = handler
     defer { environment.handler = nil }
@@ -65,17 +69,12 @@ public final class SoftCPU: VirtualCPU {
   private func waitForEvent() {
     let takesInterrupts = !isAwaitingStartup && processor.cpu.flags.contains(.interrupt)
     let takesNonMaskable = !isAwaitingStartup && processor.cpu.nmiBlocked == 0
-    var isOver = false
-    while !isOver {
-      // First forget the hint, then look: what comes in between is noted anew.
-      mailbox.state.withLock { $0.hasInterrupt = false }
+    while true {
+      // First the count, then a look: what comes in between changes the count.
+      let seen = mailbox.changes.count
+      if mailbox.wantsToStop || takesNonMaskable && mailbox.hasNonMaskable { break }
       if takesInterrupts, environment.hasInterrupt { break }
-      isOver =
-        mailbox.state.wait { state -> Bool? in
-          let isWoken = state.isRung || state.isReset || state.startup != nil
-          if isWoken || takesNonMaskable && state.hasNonMaskable { return true }
-          return takesInterrupts && state.hasInterrupt ? false : nil
-        } ?? true
+      mailbox.changes.wait(while: seen)
     }
     // The engine looks for what has come on its way in.
     processor.doorbell.ring()
