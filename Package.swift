@@ -51,6 +51,7 @@ let package = Package(
     module("Engine", imports: ["X86", "GuestMemory", "Host", "Bits", "CLinux"]),
     module("Chipset", imports: ["DeviceModel", "X86", "Bits"]),
     module("PCDevices", imports: ["DeviceModel", "Bits"]),
+    module("Virtio", imports: ["DeviceModel", "GuestMemory", "Bits"]),
     module("Boot", imports: ["X86", "GuestMemory", "Bits"]),
     // Layer 5
     module(
@@ -88,6 +89,7 @@ let package = Package(
       imports: ["SeededRandom", "Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
     tests("ChipsetTests", imports: ["SeededRandom", "Chipset", "DeviceModel", "X86"]),
     tests("PCDevicesTests", imports: ["SeededRandom", "PCDevices", "DeviceModel"]),
+    tests("VirtioTests", imports: ["SeededRandom", "Virtio", "DeviceModel", "GuestMemory"]),
     tests("BootTests", imports: ["SeededRandom", "Boot", "HostBackends", "GuestMemory", "X86"]),
     tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
     tests(

@@ -1,3 +1,5 @@
+public import GuestMemory
+
 /// What a guest asks of the machine as a whole.
 public enum PowerRequest: Hashable, Sendable {
   case reset
@@ -14,6 +16,18 @@ public struct MemorySize: Hashable, Sendable {
   public init(low: UInt64, high: UInt64) { (self.low, self.high) = (low, high) }
 }
 
+/// A device that answers in a range of memory and has an interrupt of its own.
+public struct DeviceWindow: Hashable, Sendable {
+  public let name: String
+  public let range: Range<UInt64>
+  /// The global system interrupt.
+  public let interrupt: Int
+
+  public init(name: String, range: Range<UInt64>, interrupt: Int) {
+    (self.name, self.range, self.interrupt) = (name, range, interrupt)
+  }
+}
+
 /// What a machine offers its devices while it is being put together.
 public struct Board: Sendable {
   public let ports: Bus
@@ -23,6 +37,8 @@ public struct Board: Sendable {
   public let timers: TimerQueue
   public let interrupts: any InterruptLines
   public let memorySize: MemorySize
+  /// The guest's RAM, for devices that read and write it by themselves.
+  public let ram: GuestMemory?
   /// Takes resets and power-offs; may be called with a device's lock held, so it only notes them.
   public let power: @Sendable (PowerRequest) -> Void
   /// Opens (`true`) and closes address line 20, as `power` is called.
@@ -36,6 +52,8 @@ public struct Board: Sendable {
   public var pressPowerButton: @Sendable () -> Void = {}
   /// Types scan codes (set 1); set by the keyboard controller.
   public var pressKeys: @Sendable ([UInt8]) -> Void = { _ in }
+  /// Devices in memory that a guest cannot find by itself, in the order they were attached.
+  public var windows: [DeviceWindow] = []
   /// Puts each device back into its state after power-on; filled by the devices.
   public var resets: [@Sendable () -> Void] = []
 
@@ -47,21 +65,23 @@ public struct Board: Sendable {
     self.clock = clock
     self.timers = timers
     self.interrupts = interrupts
-    (memorySize, power) = (host.memorySize, host.power)
+    (memorySize, ram, power) = (host.memorySize, host.ram, host.power)
     setAddressLine20 = host.setAddressLine20
   }
 
   /// What the machine around the board is like.
   public struct Host: Sendable {
     public var memorySize: MemorySize
+    public var ram: GuestMemory?
     public var power: @Sendable (PowerRequest) -> Void
     public var setAddressLine20: @Sendable (Bool) -> Void
 
     public init(
-      memorySize: MemorySize, power: @escaping @Sendable (PowerRequest) -> Void,
+      memorySize: MemorySize, ram: GuestMemory? = nil,
+      power: @escaping @Sendable (PowerRequest) -> Void,
       setAddressLine20: @escaping @Sendable (Bool) -> Void = { _ in }
     ) {
-      (self.memorySize, self.power) = (memorySize, power)
+      (self.memorySize, self.ram, self.power) = (memorySize, ram, power)
       self.setAddressLine20 = setAddressLine20
     }
   }
