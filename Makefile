@@ -24,7 +24,7 @@ help:
 	@echo 'make test     unit, conformance and boot tests (some minutes, most of them compiling)'
 	@echo 'make check    formatting, layering, sizes and links (seconds)'
 	@echo 'make bench    this engine against QEMU and the host'
-	@echo 'make install  copies apus to PREFIX/bin (now $(PREFIX))'
+	@echo 'make install  copies apus to PREFIX/bin, its library to PREFIX/lib (now $(PREFIX))'
 	@echo 'make clean    removes what was built'
 
 run: build
@@ -53,6 +53,7 @@ bench: build
 
 install: build
 	install -D -m 755 $(APUS) $(DESTDIR)$(PREFIX)/bin/apus
+	install -D -m 644 .build/release/libapus-kvm.so $(DESTDIR)$(PREFIX)/lib/libapus-kvm.so
 
 clean:
 	rm -rf .build

@@ -28,6 +28,7 @@ let package = Package(
   products: [
     .executable(name: "apus", targets: ["apus"]),
     .library(name: "KVM", targets: ["KVM", "KVMLinux", "KVMSoft"]),
+    .library(name: "apus-kvm", type: .dynamic, targets: ["KVMShim"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -67,6 +68,18 @@ let package = Package(
       "Machine",
       imports: [
         "KVM", "DeviceModel", "PCDevices", "HostBackends", "Boot", "GuestMemory", "X86", "Host",
+      ]),
+    .target(name: "CShim", dependencies: ["CLinux"]),
+    .target(
+      name: "KVMShim",
+      dependencies: ["KVMSoft", "KVM", "GuestMemory", "Host", "CLinux", "CShim"],
+      swiftSettings: strict,
+      // It goes into any process: it brings its own Swift runtime, and shows nothing but the
+      // functions that it stands in for.
+      linkerSettings: [
+        .unsafeFlags([
+          "-static-stdlib", "-Xlinker", "--version-script=Sources/CShim/exports.map",
+        ])
       ]),
     // Layer 8
     .executableTarget(

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 long apus_ioctl(int fd, unsigned long request, uintptr_t argument) {
@@ -30,4 +31,8 @@ void apus_futex_wait(const void *word, uint32_t value) {
 
 void apus_futex_wake(const void *word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+int apus_has_capabilities(const char *path) {
+  return getxattr(path, "security.capability", NULL, 0) > 0;
 }

@@ -20,6 +20,9 @@ int apus_memfd_create(const char *name, unsigned int flags);
 /// Points the GS base of this thread at `base` (arch_prctl).
 long apus_set_gs_base(uintptr_t base);
 
+/// Whether the program at `path` gets capabilities that its caller may lack.
+int apus_has_capabilities(const char *path);
+
 /// Sleeps while the 32-bit word is `value`, until it is woken or a signal arrives.
 void apus_futex_wait(const void *word, uint32_t value);
 /// Wakes everyone who sleeps on the word.

@@ -1,0 +1,113 @@
+import CShim
+import Glibc
+
+// Where the C library's calls come in, once they concern KVM. Each runs with signals held back
+// (`apus_shim_enter`), since handlers may call everything here again.
+
+/// Where descriptors are looked up; replaced in a forked child.
+nonisolated(unsafe) private var table = FileTable()
+
+/// The files of this process.
+var files: FileTable { unsafe table }
+
+/// Does what a signal handler must not come in the middle of.
+@inline(always)
+func undisturbed<Result>(_ body: () -> Result) -> Result {
+  apus_shim_enter()
+  defer { apus_shim_leave() }
+  return body()
+}
+
+@c(apus_shim_open)
+func openDevice(_ flags: CInt) -> CInt {
+  if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL { return -EEXIST }
+  if flags & O_DIRECTORY != 0 { return -ENOTDIR }
+  apus_shim_activate()
+  return undisturbed {
+    _ = copyGuard
+    do throws(Refusal) {
+      return try makeFile("kvm", isCloseOnExec: flags & O_CLOEXEC != 0) { _ in DeviceFile() }
+    } catch {
+      return -error.number
+    }
+  }
+}
+
+/// Copies of user memory survive bad addresses, from here on.
+private let copyGuard: CInt = apus_shim_guard_copies()
+
+/// Makes a descriptor and what it stands for.
+func makeFile(
+  _ name: String, size: Int = 0, isCloseOnExec: Bool = true,
+  _ make: (CInt) throws(Refusal) -> OpenFile
+) throws(Refusal) -> CInt {
+  let descriptor = unsafe apus_shim_make_file(name, size, isCloseOnExec ? 1 : 0)
+  if descriptor < 0 { throw Refusal(-descriptor) }
+  do throws(Refusal) {
+    files.insert(try make(descriptor), at: descriptor)
+  } catch {
+    close(descriptor)
+    throw error
+  }
+  return descriptor
+}
+
+@c(apus_shim_ioctl)
+func control(_ descriptor: CInt, _ request: UInt32, _ argument: UInt) -> Int {
+  undisturbed {
+    guard let file = files.file(at: descriptor) ?? findUnseen(descriptor) else {
+      return Int(APUS_NOT_OURS)
+    }
+    do throws(Refusal) {
+      return try file.control(request, UserAddress(argument))
+    } catch {
+      return -Int(error.number)
+    }
+  }
+}
+
+/// What a descriptor stands for that came by a way nobody saw: in a message, or from the program
+/// that this one replaced.
+private func findUnseen(_ descriptor: CInt) -> OpenFile? {
+  if let file = files.adopt(descriptor) { return file }
+  guard unsafe apus_shim_is_named(descriptor, "kvm") != 0 else { return nil }
+  let isDevice = unsafe apus_shim_is_named(descriptor, "kvm-") == 0
+  let file = isDevice ? DeviceFile() : ForeignFile(kind: APUS_MACHINE)
+  files.insert(file, at: descriptor)
+  return file
+}
+
+@c(apus_shim_forget)
+func forget(_ descriptor: CInt) { undisturbed { files.forget(descriptor) } }
+
+@c(apus_shim_forget_range)
+func forgetRange(_ first: UInt32, _ last: UInt32) {
+  undisturbed { files.forget(from: first, to: last) }
+}
+
+@c(apus_shim_duplicated)
+func noteDuplicate(_ descriptor: CInt, _ copy: CInt) {
+  undisturbed { files.duplicate(descriptor, as: copy) }
+}
+
+@c(apus_shim_sent)
+func noteSent(_ descriptor: CInt) { undisturbed { files.keep(descriptor) } }
+
+@c(apus_shim_kind)
+func kind(_ descriptor: CInt) -> CInt {
+  undisturbed {
+    CInt(bitPattern: (files.file(at: descriptor)?.kind ?? APUS_STATISTICS).rawValue)
+  }
+}
+
+@c(apus_shim_ring)
+func ring(_ processor: UnsafeMutableRawPointer) {
+  unsafe Unmanaged<ProcessorFile>.fromOpaque(processor)._withUnsafeGuaranteedRef { $0.ring() }
+}
+
+@c(apus_shim_forked)
+func noteFork() {
+  let old = unsafe Unmanaged.passRetained(table).takeUnretainedValue()
+  unsafe table = FileTable()
+  old.disown(into: unsafe table)
+}

@@ -1,0 +1,20 @@
+import CShim
+
+/// What a descriptor of KVM's stands for.
+class OpenFile {
+  let kind: apus_file_kind
+
+  init(kind: apus_file_kind) { self.kind = kind }
+
+  /// Answers an ioctl; the result is not negative.
+  func control(_ request: UInt32, _ argument: UserAddress) throws(Refusal) -> Int {
+    throw .unknownRequest
+  }
+}
+
+/// A machine or processor of the process that this one is a fork of: its memory is another's.
+final class ForeignFile: OpenFile {
+  override func control(_ request: UInt32, _ argument: UserAddress) throws(Refusal) -> Int {
+    throw Refusal(5)  // EIO
+  }
+}
