@@ -5,7 +5,9 @@ BUILD_PACKAGES := gcc libarchive-dev libc6-dev make pkg-config
 GUEST_PACKAGES := busybox-static
 TEST_PACKAGES := acpica-tools gcc libzydis-dev nasm python3
 CHECK_PACKAGES := git python3
-BENCH_PACKAGES := qemu-system-x86
+CLIENT_PACKAGES := grub-common grub-pc-bin mtools ovmf python3 qemu-system-x86 xorriso
+LONG_PACKAGES := debian-installer-12-netboot-amd64 linux-source-6.1 memtest86+
+BENCH_PACKAGES := gcc python3 qemu-system-x86
 
 APUS := .build/release/apus
 PREFIX := /usr/local
@@ -15,17 +17,18 @@ SHELL := /bin/bash
 # Of the tests that pass, only the number is worth a line.
 SHOW_FAILURES := awk '!/^◇|^✔ (Test (case )?[^r]|Suite)/ { print; fflush() }'
 
-.PHONY: help run build test check bench install clean
+.PHONY: help run build test test-long check bench install clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make run      build, fetch a kernel if there is none, and boot it'
-	@echo 'make build    leaves $(APUS)'
-	@echo 'make test     unit, conformance and boot tests (some minutes, most of them compiling)'
-	@echo 'make check    formatting, layering, sizes and links (seconds)'
-	@echo 'make bench    this engine against QEMU and the host'
-	@echo 'make install  copies apus to PREFIX/bin, its library to PREFIX/lib (now $(PREFIX))'
-	@echo 'make clean    removes what was built'
+	@echo 'make run        build, fetch a kernel if there is none, and boot it'
+	@echo 'make build      leaves $(APUS)'
+	@echo 'make test       unit, conformance and boot tests (some minutes, most of them compiling)'
+	@echo 'make test-long  every guest under QEMU, and KVM selftests of Linux (longer)'
+	@echo 'make check      formatting, layering, sizes and links (seconds)'
+	@echo 'make bench      this engine against QEMU and the host'
+	@echo 'make install    copies apus to PREFIX/bin, its library to PREFIX/lib (now $(PREFIX))'
+	@echo 'make clean      removes what was built'
 
 run: build
 	@tools/install-packages $(GUEST_PACKAGES)
@@ -41,6 +44,12 @@ test: build
 	@tools/fetch-kernel cloud
 	swift test -c release 2>&1 | $(SHOW_FAILURES)
 	Tests/Boot/run
+
+test-long: build
+	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES) $(CLIENT_PACKAGES) $(LONG_PACKAGES)
+	@tools/fetch-kernel cloud 686 686-pae
+	Tests/Selftests/run
+	Tests/Clients/run
 
 check:
 	@tools/install-packages $(CHECK_PACKAGES)

@@ -9,11 +9,21 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-APUS = os.path.join(ROOT, ".build", "release", "apus")
+# The variable names another build to test.
+APUS = os.environ.get("APUS") or os.path.join(ROOT, ".build", "release", "apus")
 # A boot takes a second or two; a slow machine that does other work as well gets many times that.
 LIMIT = 120
 
-FLAVOURS = {"cloud": "vmlinuz-*-cloud-amd64", "generic": "vmlinuz-*[0-9]-amd64"}
+FLAVOURS = {
+    "cloud": "vmlinuz-*-cloud-amd64", "generic": "vmlinuz-*[0-9]-amd64",
+    "686": "i386/vmlinuz-*[0-9]-686", "686-pae": "i386/vmlinuz-*-686-pae",
+}
+
+
+def cache():
+    """Where tools/fetch-kernel puts kernels, and tests what is costly to make."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ["HOME"], ".cache")
+    return os.path.join(base, "apus")
 
 
 @functools.cache
@@ -22,8 +32,7 @@ def kernel(flavour):
     fetch = subprocess.run(
         [os.path.join(ROOT, "tools", "fetch-kernel"), flavour], capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ["HOME"], ".cache")
-    found = sorted(glob.glob(os.path.join(base, "apus", FLAVOURS[flavour])))
+    found = sorted(glob.glob(os.path.join(cache(), FLAVOURS[flavour])))
     if not found:
         raise unittest.SkipTest(f"no {flavour} kernel can be fetched: {fetch.stderr.strip()}")
     return found[-1]
