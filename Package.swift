@@ -67,7 +67,8 @@ let package = Package(
     module(
       "Machine",
       imports: [
-        "KVM", "DeviceModel", "PCDevices", "HostBackends", "Boot", "GuestMemory", "X86", "Host",
+        "KVM", "DeviceModel", "PCDevices", "Virtio", "HostBackends", "Boot", "GuestMemory", "X86",
+        "Host",
       ]),
     .target(name: "CShim", dependencies: ["CLinux"]),
     .target(

@@ -4,6 +4,8 @@ public import X86
 
 /// What the first processor's registers hold when a kernel takes over; all others are zero.
 public struct InitialProcessorState: Hashable, Sendable {
+  public var rax: UInt64 = 0
+  public var rbx: UInt64 = 0
   public var rip: UInt64
   public var rsp: UInt64
   public var rsi: UInt64

@@ -6,6 +6,8 @@ import GuestMemory
 public enum MemoryMap {
   /// The global descriptor table of the initial state: six quadwords.
   public static let descriptorTable: UInt64 = 0x500
+  /// The start structure of a thin machine, one page.
+  public static let startInfo: UInt64 = 0x6000
   /// The Linux boot parameters, one page ("zero page").
   public static let bootParameters: UInt64 = 0x7000
   /// The initial stack grows down from here to the end of the boot parameters.

@@ -4,6 +4,8 @@ public import GuestMemory
 public enum PowerRequest: Hashable, Sendable {
   case reset
   case powerOff
+  /// The program in the guest is done, and this is its exit status.
+  case exit(UInt8)
 }
 
 /// Guest memory as the firmware of old reports it, in bytes.

@@ -19,7 +19,8 @@ public enum KVMDeviceState: Hashable, Sendable {
   /// It opens, and is not what it should be; a sentence.
   case unsuitable(String)
 
-  init(_ error: KVMError) {
+  /// What an attempt to use the device shows that ended in `error`.
+  public init(_ error: KVMError) {
     guard case .refused(let call, let errno) = error else {
       if case .unavailable(let reason) = error {
         self = .unsuitable(reason)

@@ -21,6 +21,9 @@ public final class ConsoleLog: ByteSink {
     next.write(bytes)
   }
 
+  /// What has been kept: at least the last 32 KiB.
+  public var text: String { String(decoding: kept.withLock { $0 }, as: UTF8.self) }
+
   /// The last `count` lines that are not blank, without their line ends.
   public func lastLines(_ count: Int) -> [String] {
     let bytes = kept.withLock { $0 }

@@ -3,19 +3,17 @@ import GuestMemory
 import PCDevices
 
 extension Board {
-  /// The devices that every machine has: a PC without a graphics card.
-  static func platform(
+  /// A board without devices.
+  static func empty(
     timers: DeviceTimers, interrupts: some InterruptLines, memory: GuestMemory,
     connections: MachineConnections,
     power: @escaping @Sendable (PowerRequest) -> Void
-  ) throws(AttachError) -> Board {
+  ) -> Board {
     var board = Board(
       buses: (ports: Bus(), memory: Bus()), clock: SystemClock(), timers: timers.queue,
       interrupts: interrupts,
-      host: Host(memorySize: MemorySize(memory), power: power))
+      host: Host(memorySize: MemorySize(memory), ram: memory, power: power))
     board.outputs = connections.outputs
-    try attachPlatform(to: &board)
-    try GuestChannel.attach(to: &board, onEvent: connections.onReport)
     return board
   }
 }

@@ -14,6 +14,7 @@ struct ProcessorStart: Sendable {
     guard id == 0 else { return }
     try cpu.setSpecialRegisters(special(from: try cpu.specialRegisters()))
     var registers = Registers()
+    (registers.rax, registers.rbx) = (initial.rax, initial.rbx)
     registers.rip = initial.rip
     registers.rsp = initial.rsp
     registers.rsi = initial.rsi

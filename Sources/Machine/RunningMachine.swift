@@ -33,31 +33,47 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
   private let afterWrite: @Sendable () -> Void
   private let threads = Monitor<[HostThread]>([])
 
-  /// Builds the machine around `memory`, in which everything lies that `initial` starts.
-  public init(
+  /// Builds a PC around `memory`, in which everything lies that `initial` starts.
+  public convenience init(
     _ configuration: MachineConfiguration, on backend: Backend, memory: GuestMemory,
     initial: InitialProcessorState, connections: MachineConnections
   ) throws(MachineError) {
+    try self.init(
+      MachineShape(devices: .pc, processors: configuration.processors), on: backend,
+      memory: memory, connections: connections
+    ) { _ in initial }
+  }
+
+  /// Builds a machine around `memory`. `prepare` is given the devices that a guest cannot find by
+  /// itself; it puts what is missing into the memory, and returns what starts it.
+  init(
+    _ shape: MachineShape, on backend: Backend, memory: GuestMemory,
+    connections: MachineConnections,
+    prepare: ([DeviceWindow]) throws(MachineError) -> InitialProcessorState
+  ) throws(MachineError) {
+    let features: [CPUIDEntry]
     do throws(KVMError) {
-      machine = try backend.makeMachine(memory: memory, processors: configuration.processors)
-      try machine.makeInterruptController()
-      try machine.makeTimer()
-      start = ProcessorStart(
-        initial: initial, features: try backend.supportedCPUID(), count: configuration.processors)
+      machine = try backend.makeMachine(memory: memory, processors: shape.processors)
+      if shape.devices.hasInterruptController { try machine.makeInterruptController() }
+      if shape.devices.hasTimer { try machine.makeTimer() }
+      features = try backend.supportedCPUID()
     } catch {
       throw .hypervisor(error)
     }
     let control = RunControl(onEnd: connections.onEnd)
     timers = DeviceTimers(clock: SystemClock())
+    var board = Board.empty(
+      timers: timers, interrupts: MachineInterrupts(machine), memory: memory,
+      connections: connections
+    ) { request in control.finish(RunEnd(request)) }
     do throws(AttachError) {
-      board = try Board.platform(
-        timers: timers, interrupts: MachineInterrupts(machine), memory: memory,
-        connections: connections
-      ) { request in control.finish(RunEnd(request)) }
+      try board.attach(shape.devices, connections)
     } catch {
       throw .devices(error)
     }
-    (self.control, afterWrite) = (control, connections.afterWrite)
+    (self.board, self.control, afterWrite) = (board, control, connections.afterWrite)
+    start = ProcessorStart(
+      initial: try prepare(board.windows), features: features, count: shape.processors)
   }
 
   /// The device that takes input under this name (`com1`), if there is one.

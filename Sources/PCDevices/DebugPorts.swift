@@ -55,3 +55,37 @@ extension DebugConsole: DeviceKind {
     try board.ports.attach(Shared(console), named: name, at: port..<port + 1)
   }
 }
+
+/// The console of a bare guest: every byte of a write, whatever its width, goes out.
+public struct ConsolePort: BusDevice {
+  /// Where guests of this kind expect it, since Bochs.
+  public static let ports: Range<UInt64> = 0xe9..<0xed
+
+  private let output: any ByteSink
+
+  public init(output: any ByteSink) { self.output = output }
+
+  /// Says that it is there, as Bochs does.
+  public mutating func read(_ offset: UInt64, width: AccessWidth) -> UInt64 { 0xe9 }
+
+  public mutating func write(_ value: UInt64, to offset: UInt64, width: AccessWidth) {
+    for index in 0..<UInt64(width.bytes) {
+      output.write(UInt8(truncatingIfNeeded: value >> (8 * index)))
+    }
+  }
+}
+
+/// Ends the run of a bare guest: the byte written is its exit status.
+public struct ExitPort: ByteDevice {
+  /// Where QEMU's device for the same purpose usually is.
+  public static let port: UInt64 = 0xf4
+
+  private let exit: @Sendable (PowerRequest) -> Void
+
+  /// - Parameter exit: takes the request, with the device's lock held.
+  public init(exit: @escaping @Sendable (PowerRequest) -> Void) { self.exit = exit }
+
+  public mutating func readByte(_ offset: UInt64) -> UInt8 { 0xff }
+
+  public mutating func writeByte(_ value: UInt8, to offset: UInt64) { exit(.exit(value)) }
+}

@@ -8,7 +8,7 @@ struct Apus: ParsableCommand {
     commandName: "apus",
     abstract: "Runs virtual machines, with or without hardware virtualization.",
     version: "apus 0.1.0",
-    subcommands: [Run.self, KVMCommand.self, Probe.self])
+    subcommands: [Run.self, Bare.self, KVMCommand.self, Probe.self])
 
   /// Parses the arguments, runs the command, and turns every error into a sentence and a status.
   static func main() {
@@ -37,6 +37,9 @@ struct Apus: ParsableCommand {
     complain(message.isEmpty ? fullMessage(for: error) : message)
     Glibc.exit(Failure.misuse)
   }
+
+  /// Says something on standard error that is no error.
+  static func remark(_ sentence: String) { complain(sentence) }
 
   private static func complain(_ sentence: String) {
     let line = [UInt8]("apus: \(sentence)\n".utf8)

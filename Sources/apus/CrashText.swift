@@ -6,9 +6,13 @@ extension RunEnd {
   /// What to say of an end that the guest did not mean; `nil` for the others.
   var diagnosis: String? {
     switch self {
-    case .poweredOff, .reset, .stopped: nil
-    case .crashed(let report): report.text
-    case .unexpected(let stop): "the guest's processor stopped: \(stop.phrase)."
+    case .poweredOff, .reset, .exited, .stopped: nil
+    case .crashed(let report):
+      "the guest crashed with a triple fault (\(report.place)).\n\(report.table)"
+    case .halted(let report):
+      "the guest's processor halted for good (\(report.place)).\n\(report.table)"
+    case .unexpected(let stop, let report):
+      "the guest's processor stopped: \(stop.phrase) (\(report.place)).\n\(report.table)"
     case .failed(let error): "the guest cannot go on: \(error.sentence)"
     }
   }
@@ -26,28 +30,26 @@ extension Stop {
   }
 }
 
-extension CrashReport {
-  /// The sentence and the registers.
-  fileprivate var text: String {
-    let mode =
-      if specialRegisters.efer.contains(.longModeActive) {
-        specialRegisters.cs.attributes[.long] ? "64-bit" : "compatibility"
-      } else if specialRegisters.cr0.contains(.protection) {
-        specialRegisters.cr0.contains(.paging) ? "paged protected" : "protected"
-      } else {
-        "real"
-      }
-    let privilege = specialRegisters.ss.attributes[.privilege]
-    return """
-      the guest crashed with a triple fault (processor \(processor), \(mode) mode, privilege \
-      \(privilege)).
-      \(table)
-      """
+extension ProcessorReport {
+  /// Which processor it was, and what it was doing.
+  var place: String {
+    "processor \(processor), \(mode) mode, privilege \(specialRegisters.ss.attributes[.privilege])"
   }
 
-  private var table: String {
+  private var mode: String {
+    if specialRegisters.efer.contains(.longModeActive) {
+      specialRegisters.cs.attributes[.long] ? "64-bit" : "compatibility"
+    } else if specialRegisters.cr0.contains(.protection) {
+      specialRegisters.cr0.contains(.paging) ? "paged protected" : "protected"
+    } else {
+      "real"
+    }
+  }
+
+  /// The registers that tell most, in rows of three.
+  var rows: [[(name: String, value: UInt64)]] {
     let (general, special) = (registers, specialRegisters)
-    let rows: [[(String, UInt64)]] = [
+    return [
       [("rip", general.rip), ("rsp", general.rsp), ("rflags", general.rflags.rawValue)],
       [("rax", general.rax), ("rbx", general.rbx), ("rcx", general.rcx)],
       [("rdx", general.rdx), ("rsi", general.rsi), ("rdi", general.rdi)],
@@ -57,7 +59,11 @@ extension CrashReport {
       [("cr0", special.cr0.rawValue), ("cr2", special.cr2), ("cr3", special.cr3)],
       [("cr4", special.cr4.rawValue), ("efer", special.efer.rawValue), ("idt", special.idt.base)],
     ]
-    return rows.map { row in
+  }
+
+  /// The registers for people.
+  var table: String {
+    rows.map { row in
       row.map { name, value in
         String(repeating: " ", count: 8 - name.count) + name + " " + padded(value)
       }.joined()

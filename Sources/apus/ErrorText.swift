@@ -23,7 +23,7 @@ extension KernelImageError {
     case .no64BitEntry:
       "\(path) is a kernel for 32-bit processors; use one built for x86-64."
     case .brokenELF(let defect):
-      "\(path) is a damaged ELF kernel: \(defect.phrase); copy or build it again."
+      "\(path) is a damaged ELF file: \(defect.phrase); copy or build it again."
     }
   }
 }
@@ -75,10 +75,52 @@ extension KVMError {
   }
 }
 
+extension BareError {
+  /// Says why the program at `path` cannot be started.
+  func sentence(about path: String, memory: ByteCount) -> String {
+    switch self {
+    case .empty: "\(path) is an empty file."
+    case .elf(.notAKernel(.elfUserProgram)):
+      "\(path) is a program for user space, which asks for a dynamic linker; link it with -static "
+        + "-nostdlib."
+    case .elf(.notAKernel(let kind)): "\(path) cannot run here: it is \(kind.nounPhrase)."
+    case .elf(let error): error.sentence(about: path)
+    case .outsideMemory(let range, let limit):
+      "\(path) wants memory from \(hexadecimal(range.lowerBound)) to "
+        + "\(hexadecimal(range.upperBound)), and \(memory) of memory leave it "
+        + "\(hexadecimal(limit)); give the guest more with -m, or link it elsewhere."
+    case .overStartInfo(let range):
+      "\(path) wants memory from \(hexadecimal(range.lowerBound)) to "
+        + "\(hexadecimal(range.upperBound)), where --start-info puts its structure; load or link it "
+        + "elsewhere."
+    case .entryBeyondRealMode(let entry):
+      "\(path) begins at \(hexadecimal(entry)), which real mode cannot reach; choose another --mode."
+    case .entryOutsideMemory(let entry):
+      "\(path) would begin at \(hexadecimal(entry)), where \(memory) of memory have no room for it."
+    case .scattered(let count):
+      "\(path) is in \(count) pieces, more than the start structure can list; link it in fewer."
+    }
+  }
+}
+
 extension MachineError {
+  /// Says why a machine with `configuration` cannot run.
+  func sentence(_ configuration: BareConfiguration) -> String {
+    switch self {
+    case .file(_, let failure): "the program \(configuration.program) \(failure.phrase)."
+    case .bare(let error):
+      error.sentence(about: configuration.program, memory: configuration.memory)
+    default:
+      sentence(MachineConfiguration(kernel: configuration.program, memory: configuration.memory))
+    }
+  }
+
   /// Says why a machine with `configuration` cannot run.
   func sentence(_ configuration: MachineConfiguration) -> String {
     switch self {
+    case .file(.program, let failure): "the program \(configuration.kernel) \(failure.phrase)."
+    case .bare(let error):
+      error.sentence(about: configuration.kernel, memory: configuration.memory)
     case .file(.kernel, let failure): "the kernel \(configuration.kernel) \(failure.phrase)."
     case .file(.initrd, let failure):
       "the initial RAM disk \(configuration.initrd ?? "") \(failure.phrase)."

@@ -14,7 +14,7 @@ struct Probe: ParsableCommand {
   var json = false
 
   func run() throws {
-    let report = ProbeReport(HostProbe(isComplete: true))
+    let report = ProbeReport(HostProbe(.all))
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -54,6 +54,8 @@ struct ProbeReport: Encodable {
     let features: [String]
   }
 
+  static let kernelPraise = "/dev/kvm runs everything that was tried on it."
+
   let kernel: Kernel
   let software: Software
   /// What `--accel auto` takes.
@@ -69,10 +71,8 @@ struct ProbeReport: Encodable {
       isUsable: obstacles.isEmpty, reasons: obstacles, processor: HostProcessor.name,
       timeStampKilohertz: HostProcessor.timeStampKilohertz,
       features: GuestFeatures.offered.names)
-    choice = SoftHypervisor.name
-    why =
-      probe.reason
-      ?? "/dev/kvm could run a kernel, but this version only uses the software engine."
+    choice = probe.canRunStockKernel ? KernelHypervisor.name : SoftHypervisor.name
+    why = probe.reason ?? Self.kernelPraise
   }
 }
 

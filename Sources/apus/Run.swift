@@ -1,7 +1,6 @@
 import ArgumentParser
 import Glibc
 import Host
-import KVMSoft
 import Machine
 
 /// Boots a virtual machine and stays with it to its end.
@@ -50,8 +49,16 @@ struct Run: ParsableCommand {
     } catch {
       throw Failure(error)
     }
-    let session = try GuestSession(plan, on: SoftHypervisor(), signals: signals, begunAt: start)
-    throw Failure(nil, status: try session.run())
+    let choice = try BackendChoice(plan.configuration.accelerator, for: .linux)
+    if plan.isVerbose { Apus.remark("guest code runs on \(choice.name): \(choice.why)") }
+    let status: Int32
+    switch choice.backend {
+    case .kvm(let kernel):
+      status = try GuestSession(plan, on: kernel, signals: signals, begunAt: start).run()
+    case .soft(let engine):
+      status = try GuestSession(plan, on: engine, signals: signals, begunAt: start).run()
+    }
+    throw Failure(nil, status: status)
   }
 }
 

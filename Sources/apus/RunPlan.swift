@@ -1,7 +1,6 @@
 import Glibc
 import Host
 import HostBackends
-import KVMLinux
 import Machine
 
 /// A run as the command line asks for it, checked as far as that goes without starting anything.
@@ -97,9 +96,7 @@ struct RunPlan {
     if memory > memoryRange.upperBound {
       throw Failure("\(memory) is more memory than a guest can have; \(memoryRange.upperBound) is.")
     }
-    if memory.bytes % 4096 != 0 {
-      throw Failure("-m \(memory) is not a multiple of 4K, the size of a page; round it.")
-    }
+    try memory.checkPages()
     if arguments.cpus < 1 {
       throw Failure("a guest needs a processor; -c \(arguments.cpus) gives it none.")
     }
@@ -108,20 +105,8 @@ struct RunPlan {
         "-c \(arguments.cpus) is not possible yet: this version runs one virtual processor; leave "
           + "-c out.")
     }
-    if arguments.accel == .kvm { throw Failure(kernelRefusal) }
     if arguments.append.utf8.contains(0) {
       throw Failure("--append has a zero byte in it, where the kernel would stop reading.")
     }
-  }
-
-  /// Why `--accel kvm` cannot be had: the host's reason where it has one.
-  private static var kernelRefusal: String {
-    let probe = HostProbe.result
-    if let reason = probe.reason {
-      let words = [reason, probe.cure ?? "", "See apus probe."]
-      return "--accel kvm: " + words.filter { !$0.isEmpty }.joined(separator: " ")
-    }
-    return "--accel kvm is not built yet: this version runs guests on the software engine; use "
-      + "--accel auto or --accel soft."
   }
 }

@@ -108,13 +108,13 @@ struct KernelTests {
 
 @Suite struct HostProbeTests {
   @Test func `a missing device is told from one without a driver`() {
-    #expect(HostProbe(path: "/nonexistent/kvm", isComplete: false).device == .missing)
-    #expect(HostProbe(path: "/dev/null", isComplete: false).device == .withoutDriver)
+    #expect(HostProbe(.linux, path: "/nonexistent/kvm").device == .missing)
+    #expect(HostProbe(.linux, path: "/dev/null").device == .withoutDriver)
   }
 
   @Test(.enabled(if: hostKVM != nil, "this host has no usable /dev/kvm"))
   func `a complete probe tries every guest`() {
-    let probe = HostProbe(isComplete: true)
+    let probe = HostProbe(.all)
     #expect(probe.checks.map(\.guest.name) == TinyGuest.all.map(\.name))
     #expect(Set(probe.checks.map(\.guest.name)).count == probe.checks.count)
   }

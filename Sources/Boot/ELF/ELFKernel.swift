@@ -1,4 +1,4 @@
-/// The headers of an ELF kernel for x86-64, checked against its file.
+/// The headers of an ELF kernel for x86, checked against its file.
 ///
 /// Reference: System V ABI, chapter 4; AMD64 supplement, section 4.1.
 public struct ELFKernel: Hashable, Sendable {
@@ -10,7 +10,9 @@ public struct ELFKernel: Hashable, Sendable {
     let virtualAddress: UInt64
   }
 
-  /// The guest-physical address of the first 64-bit instruction.
+  /// How wide its addresses are.
+  public let fileClass: ELFClass
+  /// The guest-physical address of the first instruction.
   public let entry: UInt64
   /// In the order of the program headers, none empty.
   public let segments: [Segment]
@@ -18,8 +20,6 @@ public struct ELFKernel: Hashable, Sendable {
   let notes: [Range<UInt64>]
 
   static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
-  private static let headerSize: UInt64 = 64
-  private static let programHeaderSize: UInt64 = 56
 
   /// Physical addresses from the first to the last byte that the segments occupy.
   public var occupied: Range<UInt64> {
@@ -27,23 +27,26 @@ public struct ELFKernel: Hashable, Sendable {
     return start..<segments.reduce(start) { max($0, $1.physicalAddress + $1.memorySize) }
   }
 
-  /// Reads the headers of a file of `fileSize` bytes that begins with `head`.
-  public init(head: RawSpan, fileSize: UInt64) throws(KernelImageError) {
-    try Self.checkKind(head)
+  /// Reads the headers of a file of `fileSize` bytes that begins with `head`; 32-bit files only if
+  /// `accepting32Bit`.
+  public init(
+    head: RawSpan, fileSize: UInt64, accepting32Bit: Bool = false
+  ) throws(KernelImageError) {
+    let kind = try Self.checkKind(head, accepting32Bit: accepting32Bit)
     let present = UInt64(head.byteCount)
-    guard let entry = head.integer(UInt64.self, at: 24),
-      let table = head.integer(UInt64.self, at: 32),
-      let size = head.integer(UInt16.self, at: 54),
-      let count = head.integer(UInt16.self, at: 56), present >= Self.headerSize
-    else { throw .truncated(expected: Self.headerSize, present: present) }
-    if UInt64(size) != Self.programHeaderSize { throw .brokenELF(.programHeaderSize(size)) }
+    guard let entry = kind.address(head, at: 24),
+      let table = kind.address(head, at: kind.tableField),
+      let size = head.integer(UInt16.self, at: kind.sizeField),
+      let count = head.integer(UInt16.self, at: kind.countField), present >= kind.headerSize
+    else { throw .truncated(expected: kind.headerSize, present: present) }
+    if UInt64(size) != kind.programHeaderSize { throw .brokenELF(.programHeaderSize(size)) }
     guard table <= present, UInt64(count) * UInt64(size) <= present - table else {
       throw .brokenELF(.programHeadersOutsideFile)
     }
     var segments: [Segment] = []
     var notes: [Range<UInt64>] = []
     for index in 0..<Int(count) {
-      let header = ProgramHeader(head, at: table + UInt64(index) * Self.programHeaderSize)
+      let header = ProgramHeader(head, at: table + UInt64(index) * UInt64(size), kind)
       guard let header else { throw .brokenELF(.programHeadersOutsideFile) }
       switch header.type {
       case .load: if let segment = try header.segment(index, fileSize) { segments.append(segment) }
@@ -53,22 +56,27 @@ public struct ELFKernel: Hashable, Sendable {
       }
     }
     if segments.isEmpty { throw .brokenELF(.nothingToLoad) }
-    (self.segments, self.notes) = (segments, notes)
+    (self.segments, self.notes, fileClass) = (segments, notes, kind)
     self.entry = try Self.physicalEntry(entry, segments)
   }
 
-  private static func checkKind(_ head: RawSpan) throws(KernelImageError) {
+  private static func checkKind(
+    _ head: RawSpan, accepting32Bit: Bool
+  ) throws(KernelImageError) -> ELFClass {
     let present = UInt64(head.byteCount)
     guard head.matches(magic) else { throw .notAKernel(FileKind.identify(head)) }
     guard let fileClass = head.integer(UInt8.self, at: 4),
       let order = head.integer(UInt8.self, at: 5), let type = head.integer(UInt16.self, at: 16),
       let machine = head.integer(UInt16.self, at: 18)
-    else { throw .truncated(expected: headerSize, present: present) }
+    else { throw .truncated(expected: ELFClass.bits64.headerSize, present: present) }
     if order != 1 { throw .notAKernel(.elfForMachine(machine.byteSwapped)) }
-    if fileClass != 2 { throw .notAKernel(machine == 3 ? .elf32 : .elfForMachine(machine)) }
-    if machine != 62 { throw .notAKernel(.elfForMachine(machine)) }
+    guard let kind = ELFClass(rawValue: fileClass), machine == kind.machine else {
+      throw .notAKernel(.elfForMachine(machine))
+    }
+    if kind == .bits32, !accepting32Bit { throw .notAKernel(.elf32) }
     // Executable, or position-independent; else a relocatable object or a core dump.
     if type != 2 && type != 3 { throw .notAKernel(.elfObject) }
+    return kind
   }
 
   /// Linux gives its entry as a physical address, other kernels the virtual one.
@@ -86,52 +94,5 @@ public struct ELFKernel: Hashable, Sendable {
       return entry - segment.virtualAddress + segment.physicalAddress
     }
     throw .brokenELF(.entryOutsideSegments(entry))
-  }
-}
-
-/// One entry of the program header table.
-private struct ProgramHeader {
-  enum Kind: UInt32 {
-    case load = 1
-    case interpreter = 3
-    case note = 4
-  }
-
-  let type: Kind?
-  let offset, virtualAddress, physicalAddress, fileSize, memorySize: UInt64
-
-  init?(_ file: RawSpan, at position: UInt64) {
-    guard let type = file.integer(UInt32.self, at: position),
-      let offset = file.integer(UInt64.self, at: position + 8),
-      let virtualAddress = file.integer(UInt64.self, at: position + 16),
-      let physicalAddress = file.integer(UInt64.self, at: position + 24),
-      let fileSize = file.integer(UInt64.self, at: position + 32),
-      let memorySize = file.integer(UInt64.self, at: position + 40)
-    else { return nil }
-    self.type = Kind(rawValue: type)
-    (self.offset, self.virtualAddress) = (offset, virtualAddress)
-    self.physicalAddress = physicalAddress
-    (self.fileSize, self.memorySize) = (fileSize, memorySize)
-  }
-
-  /// The file range, if it is inside a file of `size` bytes.
-  func range(within size: UInt64) -> Range<UInt64>? {
-    guard offset <= size, fileSize <= size - offset else { return nil }
-    return offset..<offset + fileSize
-  }
-
-  /// The segment; `nil` when it is empty.
-  func segment(_ index: Int, _ size: UInt64) throws(KernelImageError) -> ELFKernel.Segment? {
-    if memorySize == 0 && fileSize == 0 { return nil }
-    guard let range = range(within: size) else {
-      throw .brokenELF(.segmentOutsideFile(index: index))
-    }
-    if fileSize > memorySize { throw .brokenELF(.segmentLargerThanItsMemory(index: index)) }
-    if physicalAddress.addingReportingOverflow(memorySize).overflow {
-      throw .brokenELF(.segmentAddressOverflow(index: index))
-    }
-    return ELFKernel.Segment(
-      fileRange: range, physicalAddress: physicalAddress, memorySize: memorySize,
-      virtualAddress: virtualAddress)
   }
 }
