@@ -63,9 +63,22 @@ import Testing
     #expect(end == .reset)
   }
 
-  @Test(arguments: [Stop.halted, .unknown(reason: 77), .internalError(.emulation)])
-  func `a stop that no guest should cause ends the run as such`(stop: Stop) throws {
-    #expect(try run([.stop(stop)]).end == .unexpected(stop))
+  @Test(arguments: [Stop.unknown(reason: 77), .internalError(.emulation)])
+  func `a stop that no guest should cause ends the run as such, with the registers`(
+    stop: Stop
+  ) throws {
+    guard case .unexpected(stop, let report) = try run([.stop(stop)]).end else {
+      Issue.record("another end")
+      return
+    }
+    #expect(report.registers.rip == 0x20_0000)
+  }
+
+  @Test func `a halt that nothing can end is the end of the run`() throws {
+    guard case .halted = try run([.stop(.halted)]).end else {
+      Issue.record("another end")
+      return
+    }
   }
 
   @Test func `a failure of the hypervisor ends the run`() throws {
