@@ -23,6 +23,13 @@ func tests(_ name: String, imports: [Target.Dependency]) -> Target {
     swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)])
 }
 
+/// A program in `examples`, on the typed layer.
+func example(_ name: String, in folder: String, imports: [Target.Dependency] = []) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["ExampleSupport", "KVM", "GuestMemory", "X86"] + imports,
+    path: "examples/\(folder)", swiftSettings: strict)
+}
+
 let package = Package(
   name: "apus",
   products: [
@@ -91,6 +98,15 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    // The smallest guests: examples/README.md
+    .target(
+      name: "ExampleSupport", dependencies: ["KVM", "KVMLinux", "KVMSoft", "GuestMemory"],
+      path: "examples/Support", swiftSettings: strict),
+    example("hello-real", in: "real"),
+    example("hello-protected", in: "protected"),
+    example("hello-paged", in: "paged"),
+    example("hello-long", in: "long"),
+    example("thin-machine", in: "thin", imports: ["Boot", "Virtio", "DeviceModel", "Host"]),
     // Tests
     .target(
       name: "SeededRandom", path: "Tests/SeededRandom",
