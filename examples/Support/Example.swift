@@ -37,7 +37,7 @@ extension Example {
   }
 
   /// The word after `name` on the command line.
-  static func option(_ name: String) -> String? {
+  public static func option(_ name: String) -> String? {
     let words = CommandLine.arguments
     guard let index = words.firstIndex(of: name), index + 1 < words.count else { return nil }
     return words[index + 1]
