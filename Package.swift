@@ -55,13 +55,14 @@ let package = Package(
     module("KVM", imports: ["GuestMemory", "X86"]),
     module("DeviceModel", imports: ["GuestMemory", "Bits"]),
     // Layer 4
-    module("KVMLinux", imports: ["KVM", "GuestMemory", "X86", "Host", "CLinux"]),
+    module("KVMABI", imports: ["KVM", "X86", "CLinux"]),
     module("Engine", imports: ["X86", "GuestMemory", "Host", "Bits", "CLinux"]),
     module("Chipset", imports: ["DeviceModel", "X86", "Bits"]),
     module("PCDevices", imports: ["DeviceModel", "Bits"]),
     module("Virtio", imports: ["DeviceModel", "GuestMemory", "Bits"]),
     module("Boot", imports: ["X86", "GuestMemory", "Bits"]),
     // Layer 5
+    module("KVMLinux", imports: ["KVMABI", "KVM", "GuestMemory", "X86", "Host", "CLinux"]),
     module(
       "KVMSoft",
       imports: ["KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
@@ -80,7 +81,7 @@ let package = Package(
     .target(name: "CShim", dependencies: ["CLinux"]),
     .target(
       name: "KVMShim",
-      dependencies: ["KVMSoft", "KVM", "GuestMemory", "Host", "CLinux", "CShim"],
+      dependencies: ["KVMSoft", "KVMABI", "KVM", "GuestMemory", "Host", "CLinux", "CShim"],
       swiftSettings: strict,
       // It goes into any process: it brings its own Swift runtime, and shows nothing but the
       // functions that it stands in for.
@@ -114,6 +115,7 @@ let package = Package(
     .systemLibrary(
       name: "CZydis", path: "Tests/CZydis", providers: [.apt(["libzydis-dev"])]),
     .target(name: "CNative", path: "Tests/CNative"),
+    .target(name: "CKVM", path: "Tests/CKVM"),
     tests(
       "EngineTests",
       imports: ["SeededRandom", "Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
@@ -128,6 +130,11 @@ let package = Package(
         "Machine", "KVM", "Boot", "DeviceModel", "HostBackends", "PCDevices", "GuestMemory", "Host",
         "X86",
       ]),
-    tests("KVMTests", imports: ["KVM", "KVMLinux", "KVMSoft", "GuestMemory", "X86"]),
+    tests(
+      "KVMTests",
+      imports: [
+        "SeededRandom", "KVM", "KVMABI", "KVMLinux", "KVMSoft", "GuestMemory", "X86", "CLinux",
+        "CKVM",
+      ]),
   ]
 )

@@ -1,6 +1,7 @@
 internal import CLinux
 import Glibc
 public import KVM
+import KVMABI
 
 /// What the host's `/dev/kvm` is good for, found by running tiny guests on it.
 ///
@@ -41,7 +42,7 @@ public struct HostProbe: Sendable {
     do throws(KVMError) {
       let hypervisor = try KernelHypervisor(path: path)
       // Some hosts refuse only here, when another hypervisor is active.
-      _ = try hypervisor.device.file(from: apus_kvm_create_vm, named: "KVM_CREATE_VM")
+      _ = try hypervisor.device.file(from: .KVM_CREATE_VM)
       device = .usable
       checks = Self.check(hypervisor, scope)
     } catch {

@@ -1,27 +1,28 @@
 internal import CLinux
 public import KVM
+import KVMABI
 
 extension KernelCPU {
   public func registers() throws(KVMError) -> Registers {
     var values = kvm_regs()
-    try file.call(apus_kvm_get_regs, with: &values, named: "KVM_GET_REGS")
+    try file.call(.KVM_GET_REGS, with: &values)
     return Registers(values)
   }
 
   public func setRegisters(_ registers: Registers) throws(KVMError) {
     var values = kvm_regs(registers)
-    try file.call(apus_kvm_set_regs, with: &values, named: "KVM_SET_REGS")
+    try file.call(.KVM_SET_REGS, with: &values)
   }
 
   public func specialRegisters() throws(KVMError) -> SpecialRegisters {
     var values = kvm_sregs()
-    try file.call(apus_kvm_get_sregs, with: &values, named: "KVM_GET_SREGS")
+    try file.call(.KVM_GET_SREGS, with: &values)
     return SpecialRegisters(values)
   }
 
   public func setSpecialRegisters(_ registers: SpecialRegisters) throws(KVMError) {
     var values = kvm_sregs(registers)
-    try file.call(apus_kvm_set_sregs, with: &values, named: "KVM_SET_SREGS")
+    try file.call(.KVM_SET_SREGS, with: &values)
   }
 
   public func modelSpecificRegisters(
@@ -29,7 +30,7 @@ extension KernelCPU {
   ) throws(KVMError) -> [ModelSpecificRegister] {
     let wanted = numbers.map { kvm_msr_entry(index: $0, reserved: 0, data: 0) }
     var table = EntryTable(header: MemoryLayout<kvm_msrs>.size, wanted)
-    let done = try file.call(apus_kvm_get_msrs, table: &table, named: "KVM_GET_MSRS")
+    let done = try file.call(.KVM_GET_MSRS, table: &table)
     guard done == numbers.count else { throw Self.unknownRegister(numbers, done, "KVM_GET_MSRS") }
     return table.entries.map { ModelSpecificRegister($0.index, $0.data) }
   }
@@ -39,7 +40,7 @@ extension KernelCPU {
   ) throws(KVMError) {
     let entries = registers.map { kvm_msr_entry(index: $0.number, reserved: 0, data: $0.value) }
     var table = EntryTable(header: MemoryLayout<kvm_msrs>.size, entries)
-    let done = try file.call(apus_kvm_set_msrs, table: &table, named: "KVM_SET_MSRS")
+    let done = try file.call(.KVM_SET_MSRS, table: &table)
     guard done == registers.count else {
       throw Self.unknownRegister(registers.map(\.number), done, "KVM_SET_MSRS")
     }
@@ -56,11 +57,11 @@ extension KernelCPU {
   public func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError) {
     var table = EntryTable(
       header: MemoryLayout<kvm_cpuid2>.size, entries.map(kvm_cpuid_entry2.init))
-    try file.call(apus_kvm_set_cpuid2, table: &table, named: "KVM_SET_CPUID2")
+    try file.call(.KVM_SET_CPUID2, table: &table)
   }
 
   public func inject(interrupt vector: UInt8) throws(KVMError) {
     var interrupt = kvm_interrupt(irq: UInt32(vector))
-    try file.call(apus_kvm_interrupt, with: &interrupt, named: "KVM_INTERRUPT")
+    try file.call(.KVM_INTERRUPT, with: &interrupt)
   }
 }

@@ -16,7 +16,7 @@ final class KernelDoorbell: Doorbell {
 
   func ring() {
     // The flag stops a run that is about to begin, the signal one that has begun.
-    page.setImmediateExit(true)
+    page.area.isImmediateExit = true
     _ = apus_kick(thread)
   }
 }

@@ -2,6 +2,7 @@ internal import CLinux
 import GuestMemory
 import Host
 public import KVM
+import KVMABI
 
 /// A virtual machine of the host's kernel.
 public final class KernelMachine: VirtualMachine {
@@ -19,10 +20,10 @@ public final class KernelMachine: VirtualMachine {
     self.memory = memory
     self.runPageSize = runPageSize
     // Processors without real mode in hardware need these; the others ignore them.
-    try file.call(apus_kvm_set_tss_addr, Self.taskStateAddress, named: "KVM_SET_TSS_ADDR")
+    try file.call(.KVM_SET_TSS_ADDR, Self.taskStateAddress)
     var identityMap = Self.identityMapAddress
     try file.call(
-      apus_kvm_set_identity_map_addr, with: &identityMap, named: "KVM_SET_IDENTITY_MAP_ADDR")
+      .KVM_SET_IDENTITY_MAP_ADDR, with: &identityMap)
     for (slot, region) in memory.regions.enumerated() {
       try add(region, slot: UInt32(slot))
     }
@@ -35,20 +36,20 @@ public final class KernelMachine: VirtualMachine {
       memory_size: region.range.upperBound - region.range.lowerBound,
       userspace_addr: unsafe UInt64(UInt(bitPattern: region.host)))
     try file.call(
-      apus_kvm_set_user_memory_region, with: &slot, named: "KVM_SET_USER_MEMORY_REGION")
+      .KVM_SET_USER_MEMORY_REGION, with: &slot)
   }
 
   public func makeInterruptController() throws(KVMError) {
-    try file.call(apus_kvm_create_irqchip, named: "KVM_CREATE_IRQCHIP")
+    try file.call(.KVM_CREATE_IRQCHIP)
   }
 
   public func makeTimer() throws(KVMError) {
     var configuration = kvm_pit_config()
-    try file.call(apus_kvm_create_pit2, with: &configuration, named: "KVM_CREATE_PIT2")
+    try file.call(.KVM_CREATE_PIT2, with: &configuration)
   }
 
   public func makeCPU(id: UInt32) throws(KVMError) -> KernelCPU {
-    let cpu = try file.file(from: apus_kvm_create_vcpu, UInt(id), named: "KVM_CREATE_VCPU")
+    let cpu = try file.file(from: .KVM_CREATE_VCPU, UInt(id))
     return try KernelCPU(file: cpu, machine: self)
   }
 
@@ -56,7 +57,7 @@ public final class KernelMachine: VirtualMachine {
     var level = kvm_irq_level()
     level.irq = line
     level.level = active ? 1 : 0
-    _ = try? file.call(apus_kvm_irq_line, with: &level, named: "KVM_IRQ_LINE")
+    _ = try? file.call(.KVM_IRQ_LINE, with: &level)
   }
 
   @discardableResult
@@ -65,7 +66,7 @@ public final class KernelMachine: VirtualMachine {
     request.address_lo = UInt32(truncatingIfNeeded: message.address)
     request.address_hi = UInt32(truncatingIfNeeded: message.address >> 32)
     request.data = message.data
-    let result = try? file.call(apus_kvm_signal_msi, with: &request, named: "KVM_SIGNAL_MSI")
+    let result = try? file.call(.KVM_SIGNAL_MSI, with: &request)
     return (result ?? 0) > 0
   }
 }

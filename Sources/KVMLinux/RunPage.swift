@@ -1,15 +1,14 @@
-internal import CLinux
 import Host
 import KVM
-import Synchronization
+import KVMABI
 
-/// The page that a processor shares with the kernel (`struct kvm_run`).
+/// The memory that a processor shares with the kernel.
 ///
 /// The kernel writes it only inside KVM_RUN, on the processor's own thread; the one byte that other
 /// threads touch is atomic.
-@safe
-final class RunPage: @unchecked Sendable {
+final class RunPage: Sendable {
   private let mapping: Mapping
+  let area: RunArea
 
   init(of file: KVMFile, size: Int) throws(KVMError) {
     do {
@@ -17,40 +16,6 @@ final class RunPage: @unchecked Sendable {
     } catch {
       throw .refused(call: error.call, errno: error.errno)
     }
-  }
-
-  /// The structure, in place.
-  var content: kvm_run {
-    _read { yield unsafe mapping.base.assumingMemoryBound(to: kvm_run.self).pointee }
-    _modify { yield unsafe &mapping.base.assumingMemoryBound(to: kvm_run.self).pointee }
-  }
-
-  /// Whether the next KVM_RUN is to return at once.
-  func setImmediateExit(_ wanted: Bool) {
-    // The second byte of the structure.
-    let flag = unsafe (mapping.base + 1).assumingMemoryBound(to: Atomic<UInt8>.self)
-    unsafe flag.pointee.store(wanted ? 1 : 0, ordering: .sequentiallyConsistent)
-  }
-
-  /// Reads a little-endian number of `size` bytes; zero when the kernel points outside the page.
-  func load(at offset: Int, size: Int) -> UInt64 {
-    var value: UInt64 = 0
-    guard contains(offset, size) else { return 0 }
-    for byte in 0..<size {
-      value |= unsafe UInt64((mapping.base + offset + byte).load(as: UInt8.self)) << (byte * 8)
-    }
-    return value
-  }
-
-  func store(_ value: UInt64, at offset: Int, size: Int) {
-    guard contains(offset, size) else { return }
-    for byte in 0..<size {
-      let part = UInt8(truncatingIfNeeded: value >> (byte * 8))
-      unsafe (mapping.base + offset + byte).storeBytes(of: part, as: UInt8.self)
-    }
-  }
-
-  private func contains(_ offset: Int, _ size: Int) -> Bool {
-    size <= 8 && offset >= 0 && offset <= mapping.size - size
+    area = unsafe RunArea(base: mapping.base, size: mapping.size)
   }
 }

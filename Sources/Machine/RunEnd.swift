@@ -51,9 +51,7 @@ extension RunEnd {
     case .halted: self = .halted(try ProcessorReport(cpu, id: id))
     case .systemEvent(.powerOff): self = .poweredOff
     case .systemEvent(.reset): self = .reset
-    case .systemEvent(.crash), .systemEvent(.other), .failedEntry, .internalError,
-      .unknown:
-      self = .unexpected(stop, try ProcessorReport(cpu, id: id))
+    default: self = .unexpected(stop, try ProcessorReport(cpu, id: id))
     }
   }
 }

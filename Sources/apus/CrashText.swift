@@ -21,11 +21,14 @@ extension RunEnd {
 extension Stop {
   fileprivate var phrase: String {
     switch self {
-    case .failedEntry(let reason): "the host's processor refused its state (\(hexadecimal(reason)))"
+    case .failedEntry(let reason, _):
+      "the host's processor refused its state (\(hexadecimal(reason)))"
     case .internalError(let error): "the hypervisor cannot carry on (\(error))"
     case .unknown(let reason): "the hypervisor gave reason \(reason), which Apus does not know"
     case .systemEvent(let event): "the hypervisor reports \(event)"
-    case .halted, .interrupted, .interruptWindow, .shutdown: "\(self)"
+    case .memoryFault(let fault):
+      "the host has no memory behind guest address \(hexadecimal(fault.address))"
+    default: "\(self)"
     }
   }
 }

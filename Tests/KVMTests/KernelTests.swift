@@ -49,7 +49,7 @@ struct KernelTests {
     #expect(read.pendingInterrupt == 0x41)
   }
 
-  @Test func `string output is one exit for each element`() throws {
+  @Test func `string output arrives in order, however many elements an exit has`() throws {
     // cld; mov cx, 3; mov si, 0x1100; mov dx, 0x80; rep outsb; hlt
     let code: [UInt8] = [
       0xfc, 0xb9, 3, 0, 0xbe, 0x00, 0x11, 0xba, 0x80, 0, 0xf3, 0x6e, 0xf4,
@@ -57,23 +57,24 @@ struct KernelTests {
     let cpu = try machine(code + [UInt8](repeating: 0, count: 0x100 - code.count) + [7, 8, 9])
       .makeCPU(id: 0)
     try start(cpu)
-    for value in UInt32(7)...9 {
-      #expect(try cpu.run() == .portWrite(0x80, value: value, size: 1))
+    var values: [UInt32] = []
+    while case .portWrite(0x80, let value, size: 1, let count) = try cpu.run() {
+      #expect(cpu.portElement(0, 1) == value)
+      values += (0..<count).map { cpu.portElement($0, 1) }
     }
-    #expect(try cpu.run() == .stopped(.halted))
+    #expect(values == [7, 8, 9])
   }
 
-  @Test func `string input takes one answer for each element`() throws {
+  @Test func `string input is one exit that takes every element`() throws {
     // cld; mov cx, 2; mov di, 0x2000; mov dx, 0x80; rep insw; hlt
     let memory = try GuestMemory(size: 1 << 20)
     try memory.write(
       [0xfc, 0xb9, 2, 0, 0xbf, 0, 0x20, 0xba, 0x80, 0, 0xf3, 0x6d, 0xf4], at: 0x1000)
     let cpu = try #require(hostKVM).makeMachine(memory: memory).makeCPU(id: 0)
     try start(cpu)
-    for value in [UInt64(0x1111), 0x2222] {
-      #expect(try cpu.run() == .portRead(0x80, size: 2))
-      cpu.answer(value)
-    }
+    #expect(try cpu.run() == .portRead(0x80, size: 2, count: 2))
+    cpu.setPortElement(0, 2, 0x1111)
+    cpu.setPortElement(1, 2, 0x2222)
     #expect(try cpu.run() == .stopped(.halted))
     #expect(try memory.load(UInt32.self, at: 0x2000) == 0x2222_1111)
   }

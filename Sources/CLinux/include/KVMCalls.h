@@ -1,4 +1,4 @@
-// Numbers that the KVM header builds with macros Swift cannot read, and signals for its threads.
+// KVM's structures, and signals for the threads that run its processors.
 #ifndef APUS_KVM_CALLS_H
 #define APUS_KVM_CALLS_H
 
@@ -6,31 +6,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static const unsigned long apus_kvm_get_api_version = KVM_GET_API_VERSION;
-static const unsigned long apus_kvm_check_extension = KVM_CHECK_EXTENSION;
-static const unsigned long apus_kvm_create_vm = KVM_CREATE_VM;
-static const unsigned long apus_kvm_get_vcpu_mmap_size = KVM_GET_VCPU_MMAP_SIZE;
-static const unsigned long apus_kvm_get_supported_cpuid = KVM_GET_SUPPORTED_CPUID;
-static const unsigned long apus_kvm_set_tss_addr = KVM_SET_TSS_ADDR;
-static const unsigned long apus_kvm_set_identity_map_addr = KVM_SET_IDENTITY_MAP_ADDR;
-static const unsigned long apus_kvm_set_user_memory_region = KVM_SET_USER_MEMORY_REGION;
-static const unsigned long apus_kvm_create_irqchip = KVM_CREATE_IRQCHIP;
-static const unsigned long apus_kvm_create_pit2 = KVM_CREATE_PIT2;
-static const unsigned long apus_kvm_irq_line = KVM_IRQ_LINE;
-static const unsigned long apus_kvm_signal_msi = KVM_SIGNAL_MSI;
-static const unsigned long apus_kvm_create_vcpu = KVM_CREATE_VCPU;
-static const unsigned long apus_kvm_run = KVM_RUN;
-static const unsigned long apus_kvm_get_regs = KVM_GET_REGS;
-static const unsigned long apus_kvm_set_regs = KVM_SET_REGS;
-static const unsigned long apus_kvm_get_sregs = KVM_GET_SREGS;
-static const unsigned long apus_kvm_set_sregs = KVM_SET_SREGS;
-static const unsigned long apus_kvm_get_msrs = KVM_GET_MSRS;
-static const unsigned long apus_kvm_set_msrs = KVM_SET_MSRS;
-static const unsigned long apus_kvm_set_cpuid2 = KVM_SET_CPUID2;
-static const unsigned long apus_kvm_interrupt = KVM_INTERRUPT;
+// Newer than some kernels' headers.
 
-/// Where the data of a memory exit is in the page shared with the kernel.
-static const unsigned long apus_kvm_run_mmio_data = offsetof(struct kvm_run, mmio.data);
+/// `struct kvm_userspace_memory_region2`.
+struct apus_memory_region2 {
+  uint32_t slot;
+  uint32_t flags;
+  uint64_t guest_phys_addr;
+  uint64_t memory_size;
+  uint64_t userspace_addr;
+  uint64_t guest_memfd_offset;
+  uint32_t guest_memfd;
+  uint32_t pad1;
+  uint64_t pad2[14];
+};
+
+/// KVM_EXIT_MEMORY_FAULT, and what `kvm_run` has with it.
+enum { APUS_KVM_EXIT_MEMORY_FAULT = 39 };
+struct apus_memory_fault {
+  uint64_t flags;
+  uint64_t gpa;
+  uint64_t size;
+};
+
+/// `struct kvm_irqchip`, whose bit fields Swift cannot read.
+struct apus_irqchip {
+  uint32_t chip_id;
+  uint32_t pad;
+  union {
+    char dummy[512];
+    struct kvm_pic_state pic;
+    struct apus_ioapic_state {
+      uint64_t base_address;
+      uint32_t ioregsel;
+      uint32_t id;
+      uint32_t irr;
+      uint32_t pad;
+      uint64_t redirtbl[KVM_IOAPIC_NUM_PINS];
+    } ioapic;
+  } chip;
+};
+
+/// Where what belongs to an exit starts in `struct kvm_run`.
+static const size_t apus_kvm_run_exit_offset = offsetof(struct kvm_run, hw);
 
 /// Installs the empty handler of the signal that takes a thread out of KVM_RUN; once is enough.
 int apus_prepare_kick(void);

@@ -1,6 +1,6 @@
-import CLinux
 import CShim
 import KVM
+import KVMABI
 import KVMSoft
 
 /// What stands for /dev/kvm.
@@ -8,9 +8,9 @@ final class DeviceFile: OpenFile {
   init() { super.init(kind: APUS_DEVICE) }
 
   override func control(_ request: UInt32, _ argument: UserAddress) throws(Refusal) -> Int {
-    switch UInt(request) {
-    case apus_kvm_get_api_version: 12
-    case apus_kvm_get_vcpu_mmap_size: 3 * 4096
+    switch KVMRequest(rawValue: UInt(request)) {
+    case .KVM_GET_API_VERSION: 12
+    case .KVM_GET_VCPU_MMAP_SIZE: 3 * 4096
     default: throw .invalid
     }
   }

@@ -1,9 +1,9 @@
-internal import CLinux
-import KVM
-import X86
+public import CLinux
+public import KVM
+public import X86
 
 extension Registers {
-  init(_ values: kvm_regs) {
+  public init(_ values: kvm_regs) {
     self.init()
     (rax, rbx, rcx, rdx) = (values.rax, values.rbx, values.rcx, values.rdx)
     (rsi, rdi, rsp, rbp) = (values.rsi, values.rdi, values.rsp, values.rbp)
@@ -15,7 +15,7 @@ extension Registers {
 }
 
 extension kvm_regs {
-  init(_ values: Registers) {
+  public init(_ values: Registers) {
     self.init()
     (rax, rbx, rcx, rdx) = (values.rax, values.rbx, values.rcx, values.rdx)
     (rsi, rdi, rsp, rbp) = (values.rsi, values.rdi, values.rsp, values.rbp)
@@ -27,7 +27,7 @@ extension kvm_regs {
 }
 
 extension SegmentRegister {
-  init(_ segment: kvm_segment) {
+  public init(_ segment: kvm_segment) {
     var attributes = SegmentAttributes()
     attributes[.type] = segment.type
     attributes[.privilege] = segment.dpl
@@ -44,7 +44,7 @@ extension SegmentRegister {
 }
 
 extension kvm_segment {
-  init(_ segment: SegmentRegister) {
+  public init(_ segment: SegmentRegister) {
     self.init()
     base = segment.base
     limit = segment.limit
@@ -63,11 +63,11 @@ extension kvm_segment {
 }
 
 extension DescriptorTable {
-  init(_ table: kvm_dtable) { self.init(base: table.base, limit: table.limit) }
+  public init(_ table: kvm_dtable) { self.init(base: table.base, limit: table.limit) }
 }
 
 extension kvm_dtable {
-  init(_ table: DescriptorTable) {
+  public init(_ table: DescriptorTable) {
     self.init()
     base = table.base
     limit = table.limit
@@ -75,7 +75,7 @@ extension kvm_dtable {
 }
 
 extension SpecialRegisters {
-  init(_ values: kvm_sregs) {
+  public init(_ values: kvm_sregs) {
     self.init()
     (cs, ds) = (SegmentRegister(values.cs), SegmentRegister(values.ds))
     (es, fs) = (SegmentRegister(values.es), SegmentRegister(values.fs))
@@ -96,7 +96,7 @@ extension SpecialRegisters {
 }
 
 extension kvm_sregs {
-  init(_ values: SpecialRegisters) {
+  public init(_ values: SpecialRegisters) {
     self.init()
     (cs, ds) = (kvm_segment(values.cs), kvm_segment(values.ds))
     (es, fs) = (kvm_segment(values.es), kvm_segment(values.fs))
@@ -117,44 +117,33 @@ extension kvm_sregs {
   }
 }
 
-extension CPUIDEntry {
-  init(_ entry: kvm_cpuid_entry2) {
-    let hasSubleaves = entry.flags & UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0
-    self.init(
-      entry.function, hasSubleaves ? entry.index : nil,
-      (entry.eax, entry.ebx, entry.ecx, entry.edx))
+extension SpecialRegistersWithPointers {
+  public init(_ values: kvm_sregs2) {
+    var plain = kvm_sregs()
+    (plain.cs, plain.ds, plain.es) = (values.cs, values.ds, values.es)
+    (plain.fs, plain.gs, plain.ss) = (values.fs, values.gs, values.ss)
+    (plain.tr, plain.ldt) = (values.tr, values.ldt)
+    (plain.gdt, plain.idt) = (values.gdt, values.idt)
+    (plain.cr0, plain.cr2, plain.cr3) = (values.cr0, values.cr2, values.cr3)
+    (plain.cr4, plain.cr8) = (values.cr4, values.cr8)
+    (plain.efer, plain.apic_base) = (values.efer, values.apic_base)
+    let isValid = values.flags & UInt64(KVM_SREGS2_FLAGS_PDPTRS_VALID) != 0
+    self.init(SpecialRegisters(plain), pagePointers: isValid ? fixed(values.pdptrs) : nil)
   }
 }
 
-extension kvm_cpuid_entry2 {
-  init(_ entry: CPUIDEntry) {
+extension kvm_sregs2 {
+  public init(_ values: SpecialRegistersWithPointers) {
     self.init()
-    function = entry.leaf
-    index = entry.subleaf ?? 0
-    flags = entry.subleaf == nil ? 0 : UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
-    (eax, ebx, ecx, edx) = (entry.eax, entry.ebx, entry.ecx, entry.edx)
-  }
-}
-
-extension SystemEvent {
-  init(number: UInt32) {
-    switch CInt(bitPattern: number) {
-    case KVM_SYSTEM_EVENT_SHUTDOWN: self = .powerOff
-    case KVM_SYSTEM_EVENT_RESET: self = .reset
-    case KVM_SYSTEM_EVENT_CRASH: self = .crash
-    default: self = .other(number)
-    }
-  }
-}
-
-extension InternalError {
-  init(number: UInt32) {
-    switch CInt(bitPattern: number) {
-    case KVM_INTERNAL_ERROR_EMULATION: self = .emulation
-    case KVM_INTERNAL_ERROR_SIMUL_EX: self = .simultaneousException
-    case KVM_INTERNAL_ERROR_DELIVERY_EV: self = .delivery
-    case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: self = .unexpectedExit
-    default: self = .other(number)
-    }
+    let plain = kvm_sregs(values.special)
+    (cs, ds, es) = (plain.cs, plain.ds, plain.es)
+    (fs, gs, ss) = (plain.fs, plain.gs, plain.ss)
+    (tr, ldt) = (plain.tr, plain.ldt)
+    (gdt, idt) = (plain.gdt, plain.idt)
+    (cr0, cr2, cr3, cr4, cr8) = (plain.cr0, plain.cr2, plain.cr3, plain.cr4, plain.cr8)
+    (efer, apic_base) = (plain.efer, plain.apic_base)
+    guard let pointers = values.pagePointers else { return }
+    flags = UInt64(KVM_SREGS2_FLAGS_PDPTRS_VALID)
+    pdptrs = tuple(pointers)
   }
 }

@@ -64,6 +64,20 @@ public struct SpecialRegisters: Hashable, Sendable, BitwiseCopyable {
   }
 }
 
+/// Special registers with the page-directory pointers that PAE paging keeps in the processor
+/// (`struct kvm_sregs2`).
+public struct SpecialRegistersWithPointers: Hashable, Sendable, BitwiseCopyable {
+  /// ``SpecialRegisters/pendingInterrupt`` is not part of it.
+  public var special: SpecialRegisters
+  /// `nil` unless PAE paging is on.
+  public var pagePointers: FixedArray<4, UInt64>?
+
+  public init(_ special: SpecialRegisters, pagePointers: FixedArray<4, UInt64>? = nil) {
+    self.special = special
+    self.pagePointers = pagePointers
+  }
+}
+
 /// A model-specific register and its value.
 public struct ModelSpecificRegister: Hashable, Sendable, BitwiseCopyable {
   public var number: UInt32
