@@ -100,6 +100,11 @@ public final class Bus: Sendable {
     readOwned(address, width: width) ?? width.mask
   }
 
+  /// Whether a device owns one of `size` bytes.
+  public func owns(_ address: UInt64, size: Int) -> Bool {
+    (0..<UInt64(size)).contains { find(address &+ $0) != nil }
+  }
+
   /// What `address` reads as; `nil` when no device owns any of its bytes.
   public func readOwned(_ address: UInt64, width: AccessWidth) -> UInt64? {
     if let target = find(address) {

@@ -15,6 +15,13 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
       flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1)
   }
 
+  /// A stack: private memory whose lowest page cannot be touched, so that running over its end is a
+  /// fault and nothing worse.
+  public init(stackOf size: Int) throws(SystemError) {
+    try self.init(anonymous: size)
+    unsafe _ = mprotect(base, 4096, PROT_NONE)
+  }
+
   /// A view of a file, shared with its other views.
   public init(
     shared descriptor: borrowing FileDescriptor, size: Int, protection: CInt

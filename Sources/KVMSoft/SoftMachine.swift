@@ -11,6 +11,7 @@ public final class SoftMachine: VirtualMachine {
   let memory: GuestMemory
   /// What each processor is told by others, by its number.
   let mailboxes: [ProcessorMailbox]
+  let settings = MachineSettings()
   /// Where the machine's clocks stood when it was made.
   let epoch = MachineEpoch()
   /// The interrupt hardware, once there is any.
@@ -38,6 +39,11 @@ public final class SoftMachine: VirtualMachine {
     }
   }
 
+  /// Has the machine's processors know of an enabled capability.
+  package func enable(_ capability: Capability, argument: UInt64) {
+    settings.enable(capability, argument)
+  }
+
   public func makeCPU(id: UInt32) throws(KVMError) -> SoftCPU {
     guard mailboxes.indices.contains(Int(id)) else {
       throw .unsupported(
@@ -62,7 +68,9 @@ public final class SoftMachine: VirtualMachine {
 /// Error numbers of Linux that refusals name.
 enum SystemNumber {
   static let noDevice: Int32 = 6
+  static let busy: Int32 = 16
   static let exists: Int32 = 17
+  static let invalid: Int32 = 22
 }
 
 /// A moment at which several clocks were read: time zero of a machine.

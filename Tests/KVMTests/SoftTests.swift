@@ -39,8 +39,10 @@ struct SoftGuest {
   let memory: GuestMemory
   let machine: SoftMachine
 
-  init(_ code: [UInt8], processors: Int = 1, hasController: Bool = false) throws {
-    memory = try GuestMemory(size: 1 << 20)
+  init(
+    _ code: [UInt8], memorySize: UInt64 = 1 << 20, processors: Int = 1, hasController: Bool = false
+  ) throws {
+    memory = try GuestMemory(size: memorySize)
     try memory.write(code, at: 0x1000)
     machine = try SoftHypervisor().makeMachine(memory: memory, processors: processors)
     if hasController { try machine.makeInterruptController() }
@@ -172,7 +174,8 @@ func threadTime() -> UInt64 {
     let doorbell = cpu.doorbell
     Thread.detachNewThread {
       usleep(20_000)
-      // Delivery mode 6, to processor 1.
+      // Delivery modes 5 and 6, to processor 1.
+      machine.signal(MessageInterrupt(address: 0xfee0_1000, data: 0x500))
       machine.signal(MessageInterrupt(address: 0xfee0_1000, data: 0x602))
       usleep(100_000)
       doorbell.ring()

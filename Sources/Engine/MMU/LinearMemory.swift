@@ -76,11 +76,12 @@ extension Processor {
   ) throws(GuestFault) -> LinearWindow.Run {
     let isWrite = access.contains(.write)
     let translated = try translate(linear, access)
+    if !access.contains(.implicit) { noteWatched(linear, count, isWrite: isWrite) }
     let physical = translated.page | (linear & 0xfff)
     let writable = unsafe writableHostPointer(physical)
     let hasCode = translation.store.hasCode(translated.page)
     let host = unsafe isWrite ? writable : hostPointer(physical)
-    if let host = unsafe host, !(isWrite && hasCode) {
+    if let host = unsafe host, !(isWrite && hasCode), !isWatched(pageOf: linear) {
       let mayWrite = unsafe writable != nil && !hasCode && translated.rights.contains(.writableNow)
       unsafe softTLB.fill(
         view(for: access), linear, host: host,
@@ -252,9 +253,14 @@ extension Processor {
       unsafe buffer.copyMemory(from: source)
       return
     }
-    for index in 0..<buffer.count {
-      let address = run.physical &+ UInt64(offset + index)
-      unsafe buffer[index] = UInt8(truncatingIfNeeded: readDevice(address, 1))
+    var done = 0
+    while done < buffer.count {
+      let size = deviceSize(buffer.count - done)
+      let value = readDevice(run.physical &+ UInt64(offset + done), size)
+      for index in 0..<size {
+        unsafe buffer[done + index] = UInt8(truncatingIfNeeded: value &>> UInt64(8 &* index))
+      }
+      done += size
     }
   }
 
@@ -266,9 +272,20 @@ extension Processor {
       noteWrite(run, at: offset, buffer.count)
       return
     }
-    for index in 0..<buffer.count {
-      let address = run.physical &+ UInt64(offset + index)
-      writeDevice(address, UInt64(unsafe buffer[index]), 1)
+    var done = 0
+    while done < buffer.count {
+      let size = deviceSize(buffer.count - done)
+      var value: UInt64 = 0
+      for index in (0..<size).reversed() {
+        value = value &<< 8 | UInt64(unsafe buffer[done + index])
+      }
+      writeDevice(run.physical &+ UInt64(offset + done), value, size)
+      done += size
     }
+  }
+
+  /// Bytes of the next access to a device, of which `count` are left to do.
+  private func deviceSize(_ count: Int) -> Int {
+    count >= 8 ? 8 : count >= 4 ? 4 : count >= 2 ? 2 : 1
   }
 }

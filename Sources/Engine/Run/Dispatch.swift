@@ -13,14 +13,22 @@ extension Processor {
   func dispatch() -> UInt64 {
     while true {
       if let reason = serveRequests() { return leave(reason) }
-      let (linear, mode) = (linearInstructionPointer, blockMode)
+      let linear = linearInstructionPointer
+      if run.executionBreakpoints != 0, let met = meetBreakpoint(linear) {
+        if case .stop(let reason) = met { return leave(reason) }
+        continue
+      }
+      let mode = blockMode
+      run.isAlone = mode.contains(.single) ? 1 : 0
+      run.wantsAlone = 0
       if let known = knownEntry(linear, mode) { return known }
       do throws(GuestFault) {
         let index = try findBlock(linear, mode)
         return translation.store.cache.run(at: translation.store[block: index].entry)
       } catch {
-        if case .stop(let reason) = deliver(fault: error) { return leave(reason) }
         run.isStepping = 0
+        if isUnreachable(error) { return leave(.unreachableCode) }
+        if case .stop(let reason) = deliver(fault: error) { return leave(reason) }
       }
     }
   }
@@ -37,14 +45,18 @@ extension Processor {
       cpu.is64Bit ? .bits64 : cpu[.cs].attributes[.defaultBig] ? .bits32 : .bits16
     var mode = BlockMode(codeSize: size, view: memoryView)
     if cpu.privilege == 3 { mode.insert(.userPrivilege) }
-    if cpu.privilege != 0 && cpu.cr4.contains(.timeStampDisable) { mode.insert(.timeStampTrap) }
+    if run.timeStampScale != 1 << 48
+      || cpu.privilege != 0 && cpu.cr4.contains(.timeStampDisable)
+    {
+      mode.insert(.timeStampTrap)
+    }
     if cpu.cr4.contains(.supervisorAccessPrevention) { mode.insert(.guardsUserPages) }
     if cpu.systemFlags & RFLAGS.direction.rawValue != 0 { mode.insert(.backward) }
     if size == .bits64 || hasFlatSegments { mode.insert(.flat) }
     if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
     if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }
     if !cpu.cr4.contains(.xsave) || cpu.xcr0 & 6 != 6 { mode.insert(.noAVX) }
-    if cpu.interruptShadow != 0 || run.isStepping != 0 { mode.insert(.single) }
+    if (run.wantsAlone | run.isStepping) != 0 || cpu.interruptShadow != 0 { mode.insert(.single) }
     return mode
   }
 
@@ -134,7 +146,7 @@ extension Processor {
   ) throws(GuestFault) -> Int32 {
     if translation.isFull { dropAllBlocks() }
     guard let page = unsafe memory.hostAddress(of: physical & ~0xfff, count: 4096) else {
-      throw .undefined  // Code outside RAM: the bus reads all ones.
+      throw .unreachable
     }
     if !translation.store.hasCode(physical) {
       softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
@@ -149,13 +161,19 @@ extension Processor {
     return try translateStraddling(source, linear)
   }
 
+  /// Whether code is where no memory is. Like KVM, which would have to emulate it: that ends the run
+  /// for the most privileged code, and is #UD for other code.
+  private func isUnreachable(_ fault: GuestFault) -> Bool {
+    fault == .unreachable && cpu.privilege == 0
+  }
+
   /// Translates an instruction that begins in one page and ends in the next, alone.
   private func translateStraddling(
     _ source: BlockSource, _ linear: UInt64
   ) throws(GuestFault) -> Int32 {
     let next = try fetchPage((linear & ~0xfff) &+ 4096)
     guard let page = unsafe memory.hostAddress(of: next.physical, count: 16) else {
-      throw .undefined
+      throw .unreachable
     }
     if !translation.store.hasCode(next.physical) {
       softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
@@ -173,7 +191,7 @@ extension Processor {
   }
 
   /// Forgets every translation, when a table or the code cache is full.
-  private func dropAllBlocks() {
+  func dropAllBlocks() {
     translation.reset()
     jumpCache.flush(keepingGlobal: false)
     forgetReturns()

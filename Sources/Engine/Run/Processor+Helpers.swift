@@ -30,6 +30,7 @@ extension Processor {
       case .stop(let reason):
         advance(by: site.instruction.length)
         return leave(reason)
+      case .stopHere(let reason): return leave(reason)
       }
     } catch {
       return fault(error)
@@ -38,7 +39,8 @@ extension Processor {
 
   /// Goes on in the block, unless it has been dropped by what the instruction wrote.
   private func resume(after length: UInt8, _ continuation: UInt64) -> UInt64 {
-    guard run.codeWriteSeen != 0 || run.isStepping != 0 || cpu.interruptShadow != 0 else {
+    guard (run.codeWriteSeen | run.isStepping | run.debugHits) != 0 || cpu.interruptShadow != 0
+    else {
       return continuation
     }
     run.codeWriteSeen = 0
@@ -48,8 +50,11 @@ extension Processor {
 
   /// Delivers an exception of the instruction at the instruction pointer.
   func fault(_ fault: GuestFault) -> UInt64 {
-    run.isStepping = 0
-    if case .stop(let reason) = deliver(fault: fault) { return leave(reason) }
+    (run.isStepping, run.debugHits) = (0, 0)
+    let outcome =
+      fault.vector == .debug
+      ? raiseDebug(DebugBits.generalDetect) : deliver(fault: fault)
+    if case .stop(let reason) = outcome { return leave(reason) }
     return dispatch()
   }
 

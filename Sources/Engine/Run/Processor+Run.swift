@@ -4,6 +4,8 @@ extension Processor {
   /// Call it on one thread only, always the same. The state is complete and up to date before and
   /// after.
   package func runGuest() -> StopReason {
+    // What came while nothing ran, or was put off for the last stop, is looked for first.
+    doorbell.ring()
     let target = dispatch()
     let enter = unsafe unsafeBitCast(
       Int(translation.store.cache.run(at: translation.thunks.enter)), to: Enter.self)

@@ -2,7 +2,7 @@ internal import X86
 
 extension Processor {
   /// Whether a maskable interrupt may be taken before the next instruction.
-  var acceptsInterrupts: Bool {
+  package var acceptsInterrupts: Bool {
     cpu.systemFlags & RFLAGS.interrupt.rawValue != 0 && cpu.interruptShadow == 0
   }
 
@@ -10,26 +10,30 @@ extension Processor {
   ///
   /// - Returns: Why to leave the run loop; `nil` to go on.
   func serveRequests() -> StopReason? {
-    if let reason = endSingleStep() { return reason }
+    if let reason = endInstruction() { return reason }
     let isWanted = cpu.attention != 0 || (run.deferred != 0 && acceptsInterrupts)
     if isWanted, let reason = serveAttention() { return reason }
-    if cpu.systemFlags & RFLAGS.trap.rawValue != 0 { run.isStepping = 1 }
+    if cpu.interruptShadow == 1 { cpu.interruptShadow = 2 }
+    if cpu.systemFlags & RFLAGS.trap.rawValue != 0 || run.debugSteps != 0 { run.isStepping = 1 }
     return nil
   }
 
-  private func endSingleStep() -> StopReason? {
+  /// What comes right behind an instruction that ran alone: the end of a shadow, traps.
+  private func endInstruction() -> StopReason? {
     // A shadow covers one instruction: it is 1 before that has run, and 2 while it runs.
-    if cpu.interruptShadow != 0 {
-      cpu.interruptShadow = cpu.interruptShadow == 1 ? 2 : 0
+    if cpu.interruptShadow == 2 {
+      cpu.interruptShadow = 0
       // Interrupts that came in the meantime are looked for at the next boundary.
-      if cpu.interruptShadow == 0 { run.deferred = 1 }
+      run.deferred = 1
     }
-    guard run.isStepping != 0 else { return nil }
-    run.isStepping = 0
-    guard cpu.systemFlags & RFLAGS.trap.rawValue != 0 else { return nil }
-    cpu.debugRegisters[6] |= 1 << 14  // DR6.BS
-    if case .stop(let reason) = deliver(fault: GuestFault(.debug)) { return reason }
-    return nil
+    guard run.isStepping | run.debugHits != 0 else { return nil }
+    var causes = UInt64(run.debugHits)
+    if run.isStepping != 0, run.debugSteps != 0 || cpu.hasFlag(.trap) {
+      causes |= DebugBits.singleStep
+    }
+    (run.isStepping, run.debugHits) = (0, 0)
+    guard causes != 0, case .stop(let reason) = raiseDebug(causes) else { return nil }
+    return reason
   }
 
   private func serveAttention() -> StopReason? {
@@ -38,6 +42,11 @@ extension Processor {
       // The request stays with the environment; interrupts are looked for on the way back in.
       run.deferred = 1
       return .interrupted
+    }
+    if let reason = deliverPending() { return reason }
+    if run.debugSteps != 0 && debugPlan.blocksInterrupts {
+      run.deferred = 1
+      return nil
     }
     if environment.takeNonMaskable(isBlocked: cpu.nmiBlocked != 0) {
       if case .stop(let reason) = deliverNMI() { return reason }

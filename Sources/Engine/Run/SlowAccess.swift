@@ -9,8 +9,14 @@ extension Processor {
   func access(_ site: AccessSite, _ linear: UInt64, _ continuation: UInt64) -> UInt64 {
     let linear = linear & linearMask
     do throws(GuestFault) {
+      noteWatched(linear, site.size, isWrite: site.access.contains(.write))
+      if run.debugHits != 0 && run.isAlone == 0 { return runAlone(site) }
       if Int(linear & 0xfff) + site.size <= 4096, try accessPage(site, linear) {
         return continuation
+      }
+      if run.isAlone == 0, try isDevice(site, linear) {
+        // Afterwards nothing may be as it was.
+        return runAlone(site)
       }
       try fillBounceBuffer(site, linear)
       // The way for a write on the bounce buffer lies behind the jump back to the fast path.
@@ -19,6 +25,15 @@ extension Processor {
       setInstructionPointer(offset: site.offset)
       return faultOrMaskedMove(site, linear, error)
     }
+  }
+
+  /// Begins the instruction again in a block of its own, which ends where blocks are looked up.
+  private func runAlone(_ site: AccessSite) -> UInt64 {
+    setInstructionPointer(offset: site.offset)
+    run.wantsAlone = 1
+    // What has run before it in its block is over.
+    (run.isStepping, run.debugHits) = (0, 0)
+    return dispatch()
   }
 
   /// Delivers the fault of an access, unless it is of a masked move that touches none of the
@@ -57,11 +72,13 @@ extension Processor {
     let isWritable =
       translated.rights.contains(.writableNow) && !hasCode
       && (unsafe writableHostPointer(physical) != nil)
-    unsafe softTLB.fill(
-      memoryView, linear, host: host,
-      PageProperties(
-        isWritable: isWritable, isGlobal: translated.rights.contains(.global),
-        isLarge: translated.pageShift > 12))
+    if !isWatched(pageOf: linear) {
+      unsafe softTLB.fill(
+        memoryView, linear, host: host,
+        PageProperties(
+          isWritable: isWritable, isGlobal: translated.rights.contains(.global),
+          isLarge: translated.pageShift > 12))
+    }
     run.pointer = UInt64(UInt(bitPattern: host))
     return true
   }
@@ -71,8 +88,15 @@ extension Processor {
     unsafe UnsafeMutableRawPointer(state) + StateLayout.bounceBuffer + Int(linear & 63)
   }
 
+  private func isDevice(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) -> Bool {
+    let isWrite = site.access.contains(.write)
+    let window = try window(linear, site.size, as: isWrite ? dataWrite : dataRead)
+    return unsafe window.first.host == nil || (window.second.count > 0 && window.second.host == nil)
+  }
+
   private func fillBounceBuffer(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) {
     let buffer = unsafe bouncePointer(for: linear)
+    setInstructionPointer(offset: site.offset)
     if site.access.contains(.write) {
       // Every fault must come now: the commit cannot undo the instruction.
       let window = try window(linear, site.size, as: dataWrite)
@@ -103,6 +127,7 @@ extension Processor {
   func commit(_ info: UInt64, _ continuation: UInt64) -> UInt64 {
     let linear = run.bounceLinear
     let size = Int(run.bounceSize)
+    setInstructionPointer(linear: cpu.codePage &+ (info & 0xffff))
     let buffer = unsafe UnsafeRawBufferPointer(start: bouncePointer(for: linear), count: size)
     do throws(GuestFault) {
       if size <= 8 {
@@ -117,7 +142,6 @@ extension Processor {
     }
     guard run.codeWriteSeen != 0, info & 1 << 16 != 0 else { return continuation }
     run.codeWriteSeen = 0
-    setInstructionPointer(linear: cpu.codePage &+ (info & 0xffff))
     return dispatch()
   }
 

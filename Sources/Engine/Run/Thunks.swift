@@ -25,6 +25,7 @@ struct Thunks: BitwiseCopyable {
   /// Where a return from the empty return stack goes.
   var emptyReturn: UInt32 = 0
   var strings = StringRoutines()
+  var stacks = StackRoutines()
 
   /// Emits all thunks at the start of the store's cache.
   init(into store: BlockStore) {
@@ -59,6 +60,7 @@ struct Thunks: BitwiseCopyable {
     let next = unsafe store.cache.offset(of: writer.cursor) + 4
     writer.word(Int32(bitPattern: findByJump &- next))
     strings = StringRoutines(into: store, writer: &writer, slow: system)
+    stacks = StackRoutines(into: store, writer: &writer)
     let end = start()
     store.count.cursor = end
     store.count.firstFree = end
@@ -109,6 +111,11 @@ struct Thunks: BitwiseCopyable {
     writer.modRM(2, .state(field))
   }
 
+  private static func setLiveVectors(_ value: Int32, _ writer: inout CodeWriter) {
+    writer.operation(0xc7, 0, .state(StateLayout.run(\.hasLiveVectors)), wide: false)
+    writer.word(value)
+  }
+
   private static func emitHelper(
     _ helper: Helper, _ writer: inout CodeWriter, extended: Bool = false, called: Bool = true
   ) {
@@ -126,6 +133,7 @@ struct Thunks: BitwiseCopyable {
     } else {
       writer.saveVectors()
       storeControlStatus(StateLayout.run(\.guestMXCSR), &writer)
+      setLiveVectors(1, &writer)
     }
     // The guest's may raise exceptions for what Swift code does with numbers.
     loadControlStatus(StateLayout.run(\.hostMXCSR), &writer)
@@ -142,6 +150,7 @@ struct Thunks: BitwiseCopyable {
     } else {
       loadControlStatus(StateLayout.run(\.guestMXCSR), &writer)
       writer.restoreVectors()
+      setLiveVectors(0, &writer)
     }
     writer.load(.r11, .state(StateLayout.run(\.pointer)))
     writer.constant(.rcx, 0)

@@ -4,6 +4,8 @@
 public protocol ProcessorEnvironment: AnyObject {
   /// Reads 1, 2 or 4 bytes from a port.
   func readPort(_ port: UInt16, size: Int) -> UInt32
+  /// Reads as many elements of `size` bytes as the buffer takes, for a string instruction.
+  func readPort(_ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer)
   func writePort(_ port: UInt16, value: UInt32, size: Int)
 
   /// Reads 1 to 8 bytes at a guest-physical address that is not RAM.
@@ -14,6 +16,11 @@ public protocol ProcessorEnvironment: AnyObject {
   func readModelSpecific(_ number: UInt32) -> UInt64?
   /// Returns whether the register takes the value; `false` raises #GP.
   func writeModelSpecific(_ number: UInt32, value: UInt64) -> Bool
+
+  /// RDMSR by the guest: `read`'s answer, unless the machine has another.
+  func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64?
+  /// WRMSR by the guest: `write`'s answer, unless the machine has another.
+  func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool
 
   /// What CPUID answers.
   func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult
@@ -43,6 +50,28 @@ extension ProcessorEnvironment {
   public var wantsToStop: Bool { false }
   public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
   public func timeStampChanged() {}
+
+  public func readPort(_ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer) {
+    unsafe readPortSingly(port, size: size, into: elements)
+  }
+
+  /// Reads an element after another.
+  public func readPortSingly(
+    _ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer
+  ) {
+    for offset in stride(from: 0, to: elements.count, by: size) {
+      let value = readPort(port, size: size)
+      unsafe withUnsafeBytes(of: value) { bytes in
+        let end = unsafe UnsafeMutableRawBufferPointer(rebasing: elements[offset...])
+        unsafe end.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<size]))
+      }
+    }
+  }
+
+  public func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? { read() }
+  public func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
+    write()
+  }
   public func hypercall(_ call: Hypercall) -> UInt64? { nil }
 }
 

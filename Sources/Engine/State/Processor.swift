@@ -14,7 +14,14 @@ package final class Processor {
   package let memory: GuestMemory
   package let environment: any ProcessorEnvironment
   /// What of the instruction set the guest is offered.
-  package let features: FeatureSet
+  package private(set) var features: FeatureSet
+  /// Raised, and not delivered yet.
+  package var pendingException: PendingException? {
+    didSet { if pendingException != nil { doorbell.ring() } }
+  }
+  /// What is wanted from outside the guest.
+  package var debugPlan = DebugPlan() { didSet { debugChanged() } }
+  var debugReport = DebugReport()
   /// x87, SSE and AVX state while Swift runs: a 64-byte aligned XSAVE image in the standard
   /// format, 4096 bytes, whose XSTATE_BV says which parts are not in their initial state.
   package let extendedArea: UnsafeMutableRawPointer
@@ -50,6 +57,13 @@ package final class Processor {
     initializeExtendedArea()
     unsafe runState.pointee.processor = UInt64(
       UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
+  }
+
+  /// Changes what of the instruction set the guest is offered.
+  package func offer(_ features: FeatureSet) {
+    guard features != self.features else { return }
+    self.features = features
+    dropAllBlocks()
   }
 
   /// The registers, in place.
@@ -102,6 +116,8 @@ package enum Outcome: BitwiseCopyable {
   case jumped
   /// Leave the run loop once the instruction pointer is past this instruction.
   case stop(StopReason)
+  /// Leave the run loop at this instruction.
+  case stopHere(StopReason)
 }
 
 /// Why the engine returned to its caller.
@@ -112,4 +128,8 @@ package enum StopReason: UInt8, BitwiseCopyable, Hashable {
   case shutdown
   /// Somebody asked through ``CPUState/attention``.
   case interrupted
+  /// What a ``DebugPlan`` waits for; see ``Processor/debugExit()``.
+  case debug
+  /// The instruction pointer leads where no memory is.
+  case unreachableCode
 }

@@ -94,6 +94,24 @@ struct RunState: BitwiseCopyable {
   var stopReason: UInt64 = 0
   /// Not zero while one instruction runs alone because of RFLAGS.TF.
   var isStepping: UInt32 = 0
+  /// Not zero while the guest's x87 registers are the host's and its vectors in the vector area,
+  /// in a helper that keeps no complete image.
+  var hasLiveVectors: UInt32 = 0
+  /// Not zero while the instruction that runs has a block of its own, so that what it asks of a
+  /// device, which may take the processor out of the run, ends in the dispatcher.
+  var isAlone: UInt32 = 0
+  /// Not zero: the next instruction is to run alone.
+  var wantsAlone: UInt32 = 0
+  /// Which of DR0 to DR3 are breakpoints of each kind, a bit each.
+  var executionBreakpoints: UInt32 = 0
+  var dataBreakpoints: UInt32 = 0
+  var portBreakpoints: UInt32 = 0
+  /// Those that the instruction has met.
+  var debugHits: UInt32 = 0
+  /// Not zero: each instruction ends the run.
+  var debugSteps: UInt32 = 0
+  /// The guest's time-stamp counter per tick of the host's, times 2^48.
+  var timeStampScale: UInt64 = 1 << 48
   /// By ``MemoryView``: the ``BlockMode`` whose blocks its jump cache leads to.
   var jumpCacheModes: InlineArray<4, UInt32> = .init(repeating: 0)
 }

@@ -19,9 +19,11 @@ extension Processor {
     case 7:
       guard value >> 32 == 0 else { throw .protection }
       cpu.debugRegisters[7] = (value & 0xffff_2bff) | 0x400
+      debugChanged()
       return .nextInNewMode
     default:
       cpu.debugRegisters[number] = value
+      debugChanged()
       return .nextInNewMode
     }
     return .next
@@ -40,10 +42,7 @@ extension Processor {
     }
     try requireSupervisor()
     // General detection: the access itself is a debug exception.
-    if cpu.debugRegisters[7] & 0x2000 != 0 {
-      cpu.debugRegisters[6] |= 0x2000
-      throw GuestFault(.debug)
-    }
+    if detectsDebugAccess { throw GuestFault(.debug) }
     return number
   }
 }

@@ -48,6 +48,14 @@ extension Processor {
     return outcome
   }
 
+  /// Delivers an exception with a vector that this processor never raises itself.
+  func deliverOther(_ vector: UInt8, errorCode: UInt32?) -> Outcome {
+    deliverBenign(
+      Event(
+        vector: vector, errorCode: cpu.isProtected ? errorCode : nil,
+        returnAddress: cpu.instructionPointer))
+  }
+
   private func deliverBenign(_ event: Event) -> Outcome {
     do {
       try deliver(event)
@@ -79,7 +87,7 @@ extension Processor {
       }
     return Event(
       vector: fault.vector.rawValue, errorCode: pushesCode ? fault.errorCode : nil,
-      returnAddress: cpu.instructionPointer, setsResume: !keepsResume)
+      returnAddress: cpu.instructionPointer, setsResume: !keepsResume || fault.setsResume)
   }
 
   /// What an exception leaves behind besides its frame, whether or not its handler is reached.
@@ -136,7 +144,8 @@ extension Processor {
   }
 
   func breakpoint(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
-    try trap(ExceptionVector.breakpoint.rawValue, instruction, isSoftware: true)
+    if let outcome = catchBreakpoint() { return outcome }
+    return try trap(ExceptionVector.breakpoint.rawValue, instruction, isSoftware: true)
   }
 
   func overflow(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {

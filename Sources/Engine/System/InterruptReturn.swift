@@ -16,7 +16,11 @@ extension Processor {
     } else {
       try returnProtected(size)
     }
-    cpu.nmiBlocked = 0
+    if cpu.nmiBlocked != 0 {
+      cpu.nmiBlocked = 0
+      // One may have come meanwhile.
+      doorbell.ring()
+    }
     cpu.interruptShadow = 0
     return .jumped
   }

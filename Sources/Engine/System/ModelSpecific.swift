@@ -24,12 +24,28 @@ enum ModelSpecificRegister: UInt32 {
 
 extension Processor {
   /// The time-stamp counter as the guest sees it.
-  package var timeStamp: UInt64 { apus_read_time_stamp() &+ cpu.timeStampOffset }
+  package var timeStamp: UInt64 { scaledTimeStamp &+ cpu.timeStampOffset }
+
+  /// The host's time-stamp counter at the guest's rate.
+  private var scaledTimeStamp: UInt64 {
+    let host = apus_read_time_stamp()
+    guard run.timeStampScale != 1 << 48 else { return host }
+    let product = host.multipliedFullWidth(by: run.timeStampScale)
+    return product.high << 16 | product.low >> 48
+  }
+
+  /// The guest's time-stamp counter per tick of the host's, times 2^48.
+  package var timeStampScale: UInt64 {
+    get { run.timeStampScale }
+    set { run.timeStampScale = newValue }
+  }
 
   func readModelSpecific() throws(GuestFault) -> Outcome {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
-    guard let value = modelSpecific(number) else { throw .protection }
+    guard let value = environment.readForGuest(number, { modelSpecific(number) }) else {
+      throw .protection
+    }
     setRegister(0, size: 4, value)
     setRegister(2, size: 4, value &>> 32)
     return .next
@@ -39,7 +55,9 @@ extension Processor {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
     let value = register(0, size: 4) | register(2, size: 4) &<< 32
-    guard setModelSpecific(number, value) else { throw .protection }
+    guard environment.writeForGuest(number, value, { setModelSpecific(number, value) }) else {
+      throw .protection
+    }
     return number == ModelSpecificRegister.extendedFeatures.rawValue ? .nextInNewMode : .next
   }
 
@@ -74,7 +92,7 @@ extension Processor {
     }
     switch register {
     case .timeStamp:
-      cpu.timeStampOffset = value &- apus_read_time_stamp()
+      cpu.timeStampOffset = value &- scaledTimeStamp
       environment.timeStampChanged()
     case .sysenterCS: cpu.sysenterCS = value
     case .pageAttributes:

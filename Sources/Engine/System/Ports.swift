@@ -36,6 +36,7 @@ extension Processor {
   func input(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
     let (port, size) = (port(instruction), portSize(instruction))
     try checkPort(port, size)
+    noteWatchedPort(port, size)
     let value = environment.readPort(port, size: size)
     setRegister(0, size: UInt8(size), UInt64(value))
     return .next
@@ -45,39 +46,89 @@ extension Processor {
     let (port, size) = (port(instruction), portSize(instruction))
     try checkPort(port, size)
     let value = UInt32(truncatingIfNeeded: register(0, size: UInt8(size)))
+    noteWatchedPort(port, size)
     environment.writePort(port, value: value, size: size)
     return .next
   }
 
-  /// INS and OUTS: an element at a time, as each is a transaction with a device.
+  /// INS and OUTS. Like KVM, INS reads ahead what goes into one page, and OUTS writes an element at
+  /// a time.
   func portString(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
     let port = UInt16(truncatingIfNeeded: cpu.registers[2])
     let size = portSize(instruction)
     try checkPort(port, size)
-    let step = cpu.hasFlag(.direction) ? 0 &- UInt64(size) : UInt64(size)
     let width = instruction.addressSize
     let repeats = instruction.isRepeated
     while !repeats || register(1, size: width) != 0 {
+      noteWatchedPort(port, size)
+      var done: UInt64 = 1
       if instruction.operation == .inputString {
-        try inputElement(port, size, width)
-        setRegister(7, size: width, register(7, size: width) &+ step)
+        done = try inputElements(port, size, width, repeats: repeats)
+        movePointer(7, width, size, done)
       } else {
         try outputElement(port, size, width, instruction.segment)
-        setRegister(6, size: width, register(6, size: width) &+ step)
+        movePointer(6, width, size, done)
       }
       if !repeats { return .next }
-      setRegister(1, size: width, register(1, size: width) &- 1)
+      setRegister(1, size: width, register(1, size: width) &- done)
       if mustPause && register(1, size: width) != 0 { return .jumped }
     }
     return .next
   }
 
-  private func inputElement(_ port: UInt16, _ size: Int, _ width: UInt8) throws(GuestFault) {
-    let linear = try linearAddress(
-      segment: SegmentName.es.rawValue, offset: register(7, size: width), size: size, for: .write)
+  private func movePointer(_ index: UInt8, _ width: UInt8, _ size: Int, _ count: UInt64) {
+    let distance = UInt64(size) &* count
+    let step = cpu.hasFlag(.direction) ? 0 &- distance : distance
+    setRegister(index, size: width, register(index, size: width) &+ step)
+  }
+
+  /// Reads elements and stores them; returns how many.
+  private func inputElements(
+    _ port: UInt16, _ size: Int, _ width: UInt8, repeats: Bool
+  ) throws(GuestFault) -> UInt64 {
+    let es = SegmentName.es.rawValue
+    let offset = register(7, size: width)
+    let linear = try linearAddress(segment: es, offset: offset, size: size, for: .write)
     // The device must not lose a byte that then has nowhere to go.
-    let window = try window(linear, size, as: dataWrite)
-    writeValue(UInt64(environment.readPort(port, size: size)), to: window)
+    let target = try window(linear, size, as: dataWrite)
+    var count = 1
+    if repeats, !cpu.hasFlag(.direction), unsafe target.first.host != nil {
+      let inPage = min(0x1000 - Int(linear & 0xfff), Self.readAhead) / size
+      count = max(1, min(inPage, Int(min(register(1, size: width), 4096))))
+      let isWhole =
+        (try? linearAddress(segment: es, offset: offset, size: count * size, for: .write)) != nil
+      if !isWhole { count = 1 }
+    }
+    var elements: InlineArray<1024, UInt8> = .init(repeating: 0)
+    unsafe withUnsafeMutableBytes(of: &elements) { bytes in
+      unsafe environment.readPort(
+        port, size: size,
+        into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)]))
+    }
+    // Whoever answered may have changed the count.
+    if repeats { count = Int(min(UInt64(count), register(1, size: width))) }
+    try storeElements(elements, count, size, at: linear)
+    return UInt64(count)
+  }
+
+  /// Bytes that INS reads at once.
+  private static let readAhead = 1024
+
+  private func storeElements(
+    _ elements: InlineArray<1024, UInt8>, _ count: Int, _ size: Int, at linear: UInt64
+  ) throws(GuestFault) {
+    // Looked up anew: the memory may not be where it was before the device answered.
+    let target = try window(linear, max(count * size, 1), as: dataWrite)
+    unsafe withUnsafeBytes(of: elements) { bytes in
+      if count == 1 {
+        var value: UInt64 = 0
+        for index in (0..<size).reversed() { value = value << 8 | UInt64(unsafe bytes[index]) }
+        writeValue(value, to: target)
+      } else {
+        unsafe copy(
+          from: UnsafeRawBufferPointer(rebasing: bytes[..<(count * size)]), to: target, at: 0)
+      }
+    }
   }
 
   private func outputElement(
@@ -90,7 +141,9 @@ extension Processor {
   }
 
   /// Whether a repeated instruction should let the run loop look around between two pieces.
-  var mustPause: Bool { cpu.attention != 0 || cpu.hasFlag(.trap) }
+  var mustPause: Bool {
+    (cpu.attention | run.debugHits | run.isStepping) != 0 || cpu.hasFlag(.trap)
+  }
 }
 
 extension Instruction {

@@ -41,7 +41,7 @@ extension Processor {
       var done = isPlain ? plainPiece(operation, size: size, left: left) : 0
       var isOver = false
       if done == 0 {
-        let limit = cpu.hasFlag(.trap) ? 1 : Int(min(left, 4096))
+        let limit = run.isStepping != 0 || cpu.hasFlag(.trap) ? 1 : Int(min(left, 4096))
         (done, isOver) = try runPiece(instruction, stringPlan(instruction), limit: limit)
       }
       setRegister(1, size: width, left &- UInt64(done))

@@ -18,6 +18,8 @@ struct CPUIDTable {
     }
   }
 
+  var isEmpty: Bool { answers.isEmpty }
+
   /// Zeros for what there is not, as AMD's processors answer.
   subscript(leaf: UInt32, subleaf: UInt32) -> CPUIDResult {
     let key = Self.key(leaf, plain.contains(leaf) ? 0 : subleaf)

@@ -1,4 +1,5 @@
 import Engine
+import KVM
 
 extension GuestFeatures {
   /// The same features as the engine's decoder names them.
@@ -10,6 +11,19 @@ extension GuestFeatures {
     return set
   }
 
+  /// What the decoder lets a guest use that is told these answers: what they say, as far as the
+  /// engine has it.
+  static func decoded(from entries: [CPUIDEntry]) -> FeatureSet {
+    let names = offered.features.filter { feature in
+      let subleaf: UInt32 = feature.word == .savingEAX ? 1 : 0
+      let entry = entries.first {
+        $0.leaf == feature.word.leaf && ($0.subleaf ?? subleaf) == subleaf
+      }
+      return (entry?[feature.word] ?? 0) >> feature.bit & 1 != 0
+    }
+    return FeatureSet(names.compactMap { decoderFeatures[$0.name] })
+  }
+
   private static let decoderFeatures: [String: FeatureSet] = [
     "pni": .sse3, "ssse3": .ssse3, "sse4_1": .sse41, "sse4_2": .sse42, "aes": .aes,
     "pclmulqdq": .pclmulqdq, "sha_ni": .sha, "avx": .avx, "avx2": .avx2, "fma": .fma,
@@ -19,4 +33,15 @@ extension GuestFeatures {
     "xsaveopt": .xsaveopt, "xsavec": .xsavec, "fsgsbase": .fsgsbase, "smap": .smap,
     "invpcid": .invpcid, "clflushopt": .clflushopt, "clwb": .clwb,
   ]
+}
+
+extension CPUIDEntry {
+  fileprivate subscript(word: FeatureWord) -> UInt32 {
+    switch word {
+    case .savingEAX, .mitigationsEAX: eax
+    case .structuredEBX: ebx
+    case .standardECX, .structuredECX, .extendedECX, .mitigationsECX: ecx
+    case .standardEDX, .structuredEDX, .extendedEDX, .powerEDX: edx
+    }
+  }
 }

@@ -53,7 +53,7 @@ struct GuestFeature {
 
 /// The features of the software engine's processor on this host.
 public struct GuestFeatures: Sendable {
-  private let features: [GuestFeature]
+  let features: [GuestFeature]
 
   /// What the engine knows and this host has.
   public static let offered = GuestFeatures()

@@ -20,13 +20,17 @@ extension SoftCPU {
   }
 
   public func setRegisters(_ values: Registers) throws(KVMError) {
+    // As KVM does: an instruction that waits for a device completes with the new registers, unless
+    // they are those of another place.
+    if values.rip != processor.cpu.instructionPointer { finishInstruction() }
+    processor.pendingException = nil
     processor.cpu.registers = [
       values.rax, values.rcx, values.rdx, values.rbx, values.rsp, values.rbp, values.rsi,
       values.rdi, values.r8, values.r9, values.r10, values.r11, values.r12, values.r13,
       values.r14, values.r15,
     ]
     processor.cpu.instructionPointer = values.rip
-    processor.cpu.flags = values.rflags
+    processor.cpu.flags = values.rflags.union(.fixed)
   }
 
   public func specialRegisters() throws(KVMError) -> SpecialRegisters {
@@ -45,6 +49,8 @@ extension SoftCPU {
   }
 
   public func setSpecialRegisters(_ values: SpecialRegisters) throws(KVMError) {
+    try check(values)
+    finishInstruction()
     processor.cpu[.cs] = values.cs
     processor.cpu[.ds] = values.ds
     processor.cpu[.es] = values.es
@@ -60,7 +66,7 @@ extension SoftCPU {
     processor.cpu.efer = values.efer
     processor.cpu.privilege =
       values.cr0.contains(.protection) ? values.ss.attributes[.privilege] : 0
-    environment.taskPriority = UInt8(truncatingIfNeeded: values.cr8 & 0xf)
+    if values.cr8 < 16 { environment.setTaskPriorityQuietly(UInt8(values.cr8)) }
     environment.apicBase = values.apicBase
     if let vector = values.pendingInterrupt { environment.queuedInterrupt = vector }
     processor.stateWasReplaced()
@@ -82,6 +88,8 @@ extension SoftCPU {
     processor.cpu.flags = .fixed
     // What RDX says of the processor, as CPUID does in EAX.
     processor.cpu.registers[2] = UInt64(environment.identify(leaf: 1, subleaf: 0).eax)
+    processor.pendingException = nil
+    processor.debugChanged()
     processor.stateWasReplaced()
   }
 
@@ -101,6 +109,7 @@ extension SoftCPU {
   public func setModelSpecificRegisters(
     _ registers: [ModelSpecificRegister]
   ) throws(KVMError) {
+    finishInstruction()
     for register in registers
     where !processor.setModelSpecific(register.number, register.value) {
       throw Self.unknownRegister(register.number)
@@ -113,6 +122,16 @@ extension SoftCPU {
   }
 
   public func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError) {
-    environment.identity = CPUIDTable(entries)
+    finishInstruction()
+    // The guest has seen it already.
+    guard !hasRun || entries == environment.entries else {
+      throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
+    }
+    let addressBits = (entries.first { $0.leaf == 0x8000_0008 }?.eax ?? 0) >> 8 & 0xff
+    guard [0, 48, 57].contains(addressBits) else {
+      throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
+    }
+    (environment.entries, environment.identity) = (entries, CPUIDTable(entries))
+    processor.offer(GuestFeatures.decoded(from: entries))
   }
 }

@@ -12,9 +12,17 @@ public final class SoftCPU: VirtualCPU {
   let environment: SoftEnvironment
   let mailbox: ProcessorMailbox
   /// Keeps the machine, and with it the timers' thread.
-  private let machine: SoftMachine
-  /// Waits for SIPI before it runs anything.
-  var isAwaitingStartup: Bool
+  let machine: SoftMachine
+  /// What it waits for before it runs anything.
+  var waiting = Waiting.nothing
+  /// The vector of the last SIPI.
+  var startupVector: UInt8 = 0
+  var hasRun = false
+  /// The numbers that came with the last internal error.
+  public internal(set) var exitDetails: [UInt64] = []
+
+  /// The engine's own flow of control, once exits have been asked for as values.
+  var relay: ExitRelay?
 
   init(id: UInt32, machine: SoftMachine) throws(KVMError) {
     self.id = Int(id)
@@ -29,14 +37,17 @@ public final class SoftCPU: VirtualCPU {
     } catch {
       throw .refused(call: error.call, errno: error.errno)
     }
-    isAwaitingStartup = id != 0 && chips != nil
+    waiting = id != 0 && chips != nil ? .initialization : .nothing
     environment.processor = processor
     processor.cpu.timeStampOffset = 0 &- machine.epoch.timeStamp
     resetRegisters()
     mailbox.attach(processor.doorbell)
   }
 
-  deinit { mailbox.attach(nil) }
+  deinit {
+    endRelay()
+    mailbox.attach(nil)
+  }
 
   public var doorbell: any Doorbell { mailbox }
 
@@ -45,30 +56,46 @@ public final class SoftCPU: VirtualCPU {
   public func ringFromSignalHandler() { mailbox.ring(own: processor.doorbell) }
 
   public func run(handler: some ExitHandler) throws(KVMError) -> Stop {
+    finishInstruction()
     environment.handler = handler
     defer { environment.handler = nil }
+    return runUntilStop()
+  }
+
+  /// Runs guest code, with device accesses going to the environment's handler.
+  func runUntilStop() -> Stop {
+    if environment.wantsInterruptWindow { processor.doorbell.ring() }
+    hasRun = true
     while true {
-      if mailbox.takeRing() { return .interrupted }
+      if environment.mustStop || mailbox.takeRing() { return .interrupted }
+      if let stop = environment.takeStop() { return stop }
       serveStartup()
-      if isAwaitingStartup || processor.cpu.halted != 0 {
+      if waiting != .nothing || processor.cpu.halted != 0 {
         guard environment.chips != nil else {
           processor.cpu.halted = 0
           return .halted
         }
         waitForEvent()
-        if isAwaitingStartup || mailbox.wantsToStop { continue }
+        if waiting != .nothing || mailbox.wantsToStop { continue }
       }
       switch processor.runGuest() {
+      case .interrupted where environment.hasInterruptWindow: return .interruptWindow
       case .halted, .interrupted: continue
       case .shutdown: return .shutdown
+      case .debug: return debugStop
+      case .unreachableCode:
+        // As VMX's EPT violation of a fetch, after the flags, which say that no bytes follow.
+        exitDetails = [0, 48, 4, 0, 0, 0]
+        return .internalError(.emulation)
       }
     }
   }
 
   /// Sleeps until there is something to do.
   private func waitForEvent() {
-    let takesInterrupts = !isAwaitingStartup && processor.cpu.flags.contains(.interrupt)
-    let takesNonMaskable = !isAwaitingStartup && processor.cpu.nmiBlocked == 0
+    let runs = waiting == .nothing
+    let takesInterrupts = runs && processor.cpu.flags.contains(.interrupt)
+    let takesNonMaskable = runs && processor.cpu.nmiBlocked == 0
     while true {
       // First the count, then a look: what comes in between changes the count.
       let seen = mailbox.changes.count
@@ -81,7 +108,7 @@ public final class SoftCPU: VirtualCPU {
   }
 
   /// Takes INIT and SIPI. Reference: SDM vol. 3A, section 9.4.
-  private func serveStartup() {
+  func serveStartup() {
     let (isReset, vector) = mailbox.state.withLock { state in
       defer { (state.isReset, state.startup) = (false, nil) }
       return (state.isReset, state.startup)
@@ -89,10 +116,11 @@ public final class SoftCPU: VirtualCPU {
     if isReset {
       resetRegisters()
       environment.chips?.controller.initialize(processor: id)
-      isAwaitingStartup = id != 0
+      waiting = id == 0 ? .nothing : .startup
     }
-    guard isAwaitingStartup, let vector else { return }
-    isAwaitingStartup = false
+    if let vector { startupVector = vector }
+    guard waiting == .startup, let vector else { return }
+    waiting = .nothing
     let selector = UInt16(vector) << 8
     processor.cpu[.cs] = SegmentRegister(
       base: UInt64(vector) << 12, limit: 0xffff, selector: selector,
@@ -102,9 +130,18 @@ public final class SoftCPU: VirtualCPU {
 
   public func inject(interrupt vector: UInt8) throws(KVMError) {
     guard environment.chips == nil else {
-      throw .unsupported("The machine's interrupt controller delivers interrupts.")
+      throw .refused(call: "KVM_INTERRUPT", errno: SystemNumber.noDevice)
     }
     environment.queuedInterrupt = vector
     processor.doorbell.ring()
   }
+}
+
+/// What a processor waits for before it runs anything.
+enum Waiting: BitwiseCopyable {
+  case nothing
+  /// INIT.
+  case initialization
+  /// SIPI.
+  case startup
 }

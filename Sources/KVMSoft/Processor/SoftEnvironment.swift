@@ -13,7 +13,20 @@ final class SoftEnvironment: ProcessorEnvironment {
   private let mailbox: ProcessorMailbox
   /// The devices of the run in progress.
   var handler: (any ExitHandler)?
+  /// The same, where accesses end the run.
+  var relay: ExitRelay?
+  let machine: MachineSettings
+  /// Set while an instruction in flight is only to be completed.
+  var mustStop = false
+  /// A triple fault that was there when the processor's state was taken.
+  var hasTripleFault = false
+  /// The guest let more interrupts through, which is the client's to know.
+  var hasLoweredPriority = false
+  /// Set while the run is to end where the guest can take an interrupt.
+  var wantsInterruptWindow = false
   var identity = CPUIDTable([])
+  /// What ``identity`` was made of.
+  var entries: [CPUIDEntry] = []
   /// An interrupt to deliver, on machines without a controller.
   var queuedInterrupt: UInt8?
   var models = ModelSpecificStore()
@@ -30,6 +43,7 @@ final class SoftEnvironment: ProcessorEnvironment {
     self.id = id
     self.chips = chips
     memory = machine.memory
+    self.machine = machine.settings
     epoch = machine.epoch
     mailbox = machine.mailboxes[id]
     clock = ParavirtualClock(epoch: machine.epoch)
@@ -46,6 +60,15 @@ final class SoftEnvironment: ProcessorEnvironment {
       return UInt32(truncatingIfNeeded: value)
     }
     return handler?.readPort(port, size: size) ?? .max
+  }
+
+  func readPort(_ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer) {
+    let isOwn = chips?.ports.owns(UInt64(port), size: size) ?? false
+    guard elements.count > size, !isOwn, let relay else {
+      unsafe readPortSingly(port, size: size, into: elements)
+      return
+    }
+    unsafe relay.readPort(port, size: size, into: elements)
   }
 
   func writePort(_ port: UInt16, value: UInt32, size: Int) {
@@ -94,7 +117,15 @@ final class SoftEnvironment: ProcessorEnvironment {
     return chips?.controller.acknowledge(processor: id)
   }
 
-  var wantsToStop: Bool { mailbox.wantsToStop }
+  var wantsToStop: Bool {
+    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow || mailbox.wantsToStop
+  }
+
+  /// Whether the guest can take an interrupt, and somebody waits for that.
+  var hasInterruptWindow: Bool {
+    guard wantsInterruptWindow, let processor else { return false }
+    return processor.acceptsInterrupts && !hasInterrupt
+  }
 
   func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
 
@@ -104,9 +135,24 @@ final class SoftEnvironment: ProcessorEnvironment {
       if let chips {
         chips.controller.setTaskPriority(newValue, processor: id)
       } else {
+        if newValue < ownTaskPriority {
+          hasLoweredPriority = true
+          processor?.doorbell.ring()
+        }
         ownTaskPriority = newValue
       }
     }
+  }
+
+  /// Sets the task priority from outside the guest.
+  func setTaskPriorityQuietly(_ priority: UInt8) {
+    if chips != nil { taskPriority = priority } else { ownTaskPriority = priority }
+  }
+
+  /// What else ends the run.
+  func takeStop() -> Stop? {
+    defer { (hasTripleFault, hasLoweredPriority) = (false, false) }
+    return hasTripleFault ? .shutdown : hasLoweredPriority ? .taskPriorityChanged : nil
   }
 
   /// IA32_APIC_BASE; a value that the APIC refuses is dropped.

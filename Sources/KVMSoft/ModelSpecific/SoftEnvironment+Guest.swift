@@ -1,0 +1,52 @@
+import Engine
+import KVM
+
+/// What the guest's own instructions ask, where whoever runs it may have a say.
+extension SoftEnvironment {
+  func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
+    if machine.ignoresModelSpecific { return read() }
+    let isAllowed = machine.allows(number, isWrite: false)
+    if isAllowed, let value = read() { return value }
+    let reason: ModelSpecificExitReason = isAllowed ? .unknown : .filtered
+    guard let relay, machine.exits(for: reason) else { return nil }
+    return relay.leave(.modelSpecificRead(number, reason: reason), value: 0)
+  }
+
+  func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
+    if machine.ignoresModelSpecific { return write() }
+    let isAllowed = machine.allows(number, isWrite: true)
+    if isAllowed && write() { return true }
+    let isKnown = processor?.modelSpecific(number) != nil
+    let reason: ModelSpecificExitReason = !isAllowed ? .filtered : isKnown ? .invalid : .unknown
+    guard let relay, machine.exits(for: reason) else { return false }
+    let exit = Exit.modelSpecificWrite(number, value: value, reason: reason)
+    return relay.leave(exit, value: value) != nil
+  }
+
+  /// Reference: Documentation/virt/kvm/x86/hypercalls.rst.
+  func hypercall(_ call: Engine.Hypercall) -> UInt64? {
+    guard call.privilege == 0 else { return HypercallResult.notPermitted }
+    switch call.number {
+    case HypercallNumber.pollInterrupts: return 0
+    case HypercallNumber.mapPages:
+      let isWanted = (machine.argument(of: .exitHypercall) ?? 0) >> call.number & 1 != 0
+      guard isWanted, let relay, let processor else { return HypercallResult.unknown }
+      var arguments = FixedArray<6, UInt64>(repeating: 0)
+      for index in 0..<4 { arguments[index] = call.arguments[index] }
+      let exit = KVM.Hypercall(
+        number: call.number, arguments: arguments, isLongMode: processor.cpu.is64Bit)
+      return relay.leave(.hypercall(exit), value: 0)
+    default: return HypercallResult.unknown
+    }
+  }
+}
+
+private enum HypercallNumber {
+  static let pollInterrupts: UInt64 = 1
+  static let mapPages: UInt64 = 12
+}
+
+private enum HypercallResult {
+  static let notPermitted = UInt64(bitPattern: -1)
+  static let unknown = UInt64(bitPattern: -1000)
+}

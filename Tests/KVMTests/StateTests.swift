@@ -1,0 +1,167 @@
+import GuestMemory
+import KVM
+import KVMSoft
+import Testing
+import X86
+
+/// State that is taken from a processor of the engine and given to one.
+@Suite struct SoftStateTests {
+  @Test func `an exception that waits is kept and delivered`() throws {
+    let guest = try SoftGuest([0xf4])
+    try guest.memory.write([0x00, 0x11, 0, 0], at: 6 * 4)
+    try guest.memory.write([0xe6, 0x80, 0xf4], at: 0x1100)
+    let cpu = try guest.start()
+    var events = try cpu.events()
+    (events.exception.isInjected, events.exception.vector) = (true, 6)
+    try cpu.setEvents(events)
+    #expect(try cpu.events().exception.vector == 6)
+    #expect(try cpu.run() == .portWrite(0x80, value: 0, size: 1))
+    #expect(try cpu.events().exception.isInjected == false)
+  }
+
+  @Test func `events that cannot be are refused`() throws {
+    let cpu = try SoftGuest([0xf4]).start()
+    var events = try cpu.events()
+    (events.exception.isInjected, events.exception.vector) = (true, 2)
+    #expect(throws: KVMError.self) { try cpu.setEvents(events) }
+    events.exception.vector = 32
+    #expect(throws: KVMError.self) { try cpu.setEvents(events) }
+    events = try cpu.events()
+    events.valid.insert(.payload)
+    #expect(throws: KVMError.self) { try cpu.setEvents(events) }
+  }
+
+  @Test func `an NMI waits for the end of the one before`() throws {
+    // out 0x80, al; hlt   NMI at 0x1100: inc ax; out 0x81, al; iret
+    let guest = try SoftGuest([0xe6, 0x80, 0xe6, 0x82, 0xf4])
+    try guest.memory.write([0x00, 0x11, 0, 0], at: 2 * 4)
+    try guest.memory.write([0x40, 0xe6, 0x81, 0xcf], at: 0x1100)
+    let cpu = try guest.start()
+    try cpu.raiseNonMaskable()
+    #expect(try cpu.run() == .portWrite(0x81, value: 1, size: 1))
+    #expect(try cpu.events().nonMaskable.isBlocked)
+    try cpu.raiseNonMaskable()
+    #expect(try cpu.events().nonMaskable.pending == 1)
+    #expect(try cpu.run() == .portWrite(0x81, value: 2, size: 1))
+    #expect(try cpu.run() == .portWrite(0x80, value: 2, size: 1))
+  }
+
+  @Test func `special registers that no processor can have are refused`() throws {
+    let cpu = try SoftGuest([0xf4]).start()
+    let good = try cpu.specialRegisters()
+    let changes: [(inout SpecialRegisters) -> Void] = [
+      { $0.cr0.insert(.paging) }, { $0.cr0.insert(.notWriteThrough) },
+      { $0.efer.insert(.longModeActive) }, { $0.cr4.insert(.la57) },
+      { $0.cr4.rawValue |= 1 << 13 }, { $0.cr0.rawValue |= 1 << 40 }, { $0.apicBase = 1 << 10 },
+      { $0.apicBase |= 1 }, { $0.cs.attributes[.long] = true },
+    ]
+    for (index, change) in changes.enumerated() {
+      var values = good
+      if index == 1 { values.cr0.remove(.cacheDisable) }
+      change(&values)
+      #expect(throws: KVMError.self, "change \(index)") { try cpu.setSpecialRegisters(values) }
+    }
+    #expect(try cpu.specialRegisters() == good)
+  }
+
+  @Test func `a string read is one exit`() throws {
+    // mov cx, 5; mov di, 0x3000; mov dx, 0x71; rep insb; hlt
+    let code: [UInt8] = [0xb9, 5, 0, 0xbf, 0, 0x30, 0xba, 0x71, 0, 0xf3, 0x6c, 0xf4]
+    let guest = try SoftGuest(code)
+    let cpu = try guest.start()
+    #expect(try cpu.run() == .portRead(0x71, size: 1, count: 5))
+    cpu.withPortData { data in
+      for index in 0..<data.byteCount {
+        data.storeBytes(of: UInt8(0x10 + index), toByteOffset: index, as: UInt8.self)
+      }
+    }
+    #expect(try cpu.run() == .stopped(.halted))
+    #expect(try guest.memory.load(UInt32.self, at: 0x3000) == 0x1312_1110)
+    #expect(try cpu.registers().rcx == 0 && cpu.registers().rdi == 0x3005)
+  }
+
+  @Test func `a string write is an exit for each element`() throws {
+    // mov cx, 2; mov si, 0x1000; mov dx, 0x71; rep outsw; hlt
+    let code: [UInt8] = [0xb9, 2, 0, 0xbe, 0, 0x10, 0xba, 0x71, 0, 0xf3, 0x6f, 0xf4]
+    let cpu = try SoftGuest(code).start()
+    #expect(try cpu.run() == .portWrite(0x71, value: 0x02b9, size: 2))
+    #expect(try cpu.run() == .portWrite(0x71, value: 0xbe00, size: 2))
+    #expect(try cpu.run() == .stopped(.halted))
+  }
+
+  @Test func `model-specific accesses end the run where that is asked for`() throws {
+    // mov ecx, 0xdead; rdmsr; inc ax; wrmsr; hlt
+    let code: [UInt8] = [
+      0x66, 0xb9, 0xad, 0xde, 0, 0, 0x0f, 0x32, 0x40, 0x0f, 0x30, 0xf4,
+    ]
+    let guest = try SoftGuest(code)
+    guest.machine.enable(.x86UserSpaceMSR, argument: 3)
+    let cpu = try guest.start()
+    #expect(try cpu.run() == .modelSpecificRead(0xdead, reason: .unknown))
+    #expect(try cpu.registers().rip == 0x1006)
+    cpu.answer(0x1_0000_0041)
+    #expect(
+      try cpu.run() == .modelSpecificWrite(0xdead, value: 0x1_0000_0042, reason: .unknown))
+    cpu.refuse()
+    try guest.memory.write([0x00, 0x11, 0, 0], at: 13 * 4)
+    try guest.memory.write([0xe6, 0x80], at: 0x1100)
+    #expect(try cpu.run() == .portWrite(0x80, value: 0x42, size: 1))
+  }
+
+  @Test func `code outside memory ends the run`() throws {
+    let cpu = try SoftGuest([0xf4], memorySize: 0x80000).start()
+    var special = try cpu.specialRegisters()
+    special.cs = .realMode(selector: 0xf000)
+    try cpu.setSpecialRegisters(special)
+    #expect(try cpu.run() == .stopped(.internalError(.emulation)))
+    #expect(cpu.exitDetails.isEmpty == false)
+    #expect(try cpu.registers().rip == 0x1000)
+  }
+
+  @Test func `the task priority can be set for the next run`() throws {
+    let cpu = try SoftGuest([0xf4]).start()
+    cpu.setTaskPriority(5)
+    #expect(cpu.status.taskPriority == 5)
+  }
+
+  @Test func `a saved guest goes on elsewhere as it would have`() throws {
+    // mov cx, 200; again: imul ax, ax, 77; add ax, cx; mov bx, ax; and bx, 0xfff;
+    // add [bx + 0x3000], ax; loop again; hlt
+    let code: [UInt8] = [
+      0xb9, 200, 0, 0x6b, 0xc0, 77, 0x01, 0xc8, 0x89, 0xc3, 0x81, 0xe3, 0xff, 0x0f, 0x01, 0x87, 0,
+      0x30,
+      0xe2, 0xef, 0xf4,
+    ]
+    let whole = try SoftGuest(code)
+    let reference = try whole.start()
+    #expect(try reference.run() == .stopped(.halted))
+    let expected = try reference.registers()
+
+    var guest = try SoftGuest(code)
+    var cpu = try guest.start()
+    for steps in [1, 7, 100, 333] {
+      try cpu.setGuestDebug(GuestDebug([.enable, .singleStep]))
+      for _ in 0..<steps { _ = try cpu.run() }
+      let (registers, special) = (try cpu.registers(), try cpu.specialRegisters())
+      let (events, debug) = (try cpu.events(), try cpu.debugRegisters())
+      let words = try words(of: guest.memory)
+      guest = try SoftGuest([])
+      for (index, word) in words.enumerated() {
+        try guest.memory.store(word, at: UInt64(index) * 8)
+      }
+      cpu = try guest.start()
+      try cpu.setSpecialRegisters(special)
+      try cpu.setRegisters(registers)
+      try cpu.setEvents(events)
+      try cpu.setDebugRegisters(debug)
+    }
+    #expect(try cpu.run() == .stopped(.halted))
+    #expect(try cpu.registers() == expected)
+    #expect(try words(of: guest.memory) == words(of: whole.memory))
+  }
+
+  /// The first 64 KiB.
+  private func words(of memory: GuestMemory) throws -> [UInt64] {
+    try (0..<0x2000).map { try memory.load(UInt64.self, at: $0 * 8) }
+  }
+}
