@@ -57,6 +57,7 @@ static void put_back(int number, siginfo_t *info, ucontext_t *context) {
   is_mask_changed = 1;
   is_signalled = 1;
   memcpy(&context->uc_sigmask, &all, sizeof all);
+  set_mask(SIG_BLOCK, &all, NULL);
   apus_bare_call(
       SYS_rt_tgsigqueueinfo, getpid(), apus_bare_call(SYS_gettid, 0, 0, 0, 0, 0, 0), number,
       (long)info, 0, 0);

@@ -1,5 +1,6 @@
 import CShim
 import Glibc
+import KVM
 
 // Where the C library's calls come in, once they concern KVM. Each runs with signals held back
 // (`apus_shim_enter`), since handlers may call everything here again.
@@ -25,10 +26,10 @@ func openDevice(_ flags: CInt) -> CInt {
   apus_shim_activate()
   return undisturbed {
     _ = copyGuard
-    do throws(Refusal) {
+    do throws(KVMError) {
       return try makeFile("kvm", isCloseOnExec: flags & O_CLOEXEC != 0) { _ in DeviceFile() }
     } catch {
-      return -error.number
+      return -error.errno
     }
   }
 }
@@ -39,11 +40,11 @@ private let copyGuard: CInt = apus_shim_guard_copies()
 /// Makes a descriptor and what it stands for.
 func makeFile(
   _ name: String, size: Int = 0, isCloseOnExec: Bool = true,
-  _ make: (CInt) throws(Refusal) -> OpenFile
-) throws(Refusal) -> CInt {
+  _ make: (CInt) throws(KVMError) -> OpenFile
+) throws(KVMError) -> CInt {
   let descriptor = unsafe apus_shim_make_file(name, size, isCloseOnExec ? 1 : 0)
-  if descriptor < 0 { throw Refusal(-descriptor) }
-  do throws(Refusal) {
+  if descriptor < 0 { throw .system(-descriptor) }
+  do throws(KVMError) {
     files.insert(try make(descriptor), at: descriptor)
   } catch {
     close(descriptor)
@@ -58,10 +59,10 @@ func control(_ descriptor: CInt, _ request: UInt32, _ argument: UInt) -> Int {
     guard let file = files.file(at: descriptor) ?? findUnseen(descriptor) else {
       return Int(APUS_NOT_OURS)
     }
-    do throws(Refusal) {
+    do throws(KVMError) {
       return try file.control(request, UserAddress(argument))
     } catch {
-      return -Int(error.number)
+      return -Int(error.errno)
     }
   }
 }

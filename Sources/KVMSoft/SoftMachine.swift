@@ -12,6 +12,8 @@ public final class SoftMachine: VirtualMachine {
   /// What each processor is told by others, by its number.
   let mailboxes: [ProcessorMailbox]
   let settings = MachineSettings()
+  /// Memory that was added since the machine was made.
+  let slots = Mutex(MemorySlots())
   /// Where the machine's clocks stood when it was made.
   let epoch = MachineEpoch()
   /// The interrupt hardware, once there is any.

@@ -27,11 +27,8 @@ extension Processor {
   /// As ``hostPointer(_:)``, but `nil` for read-only memory.
   @inline(always)
   func writableHostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
-    for region in memory.regions where region.range.contains(physical) {
-      if region.isReadOnly { return nil }
-      return unsafe region.host + Int(physical - region.range.lowerBound)
-    }
-    return nil
+    guard let region = memory.region(of: physical), !region.isReadOnly else { return nil }
+    return unsafe region.host + Int(physical - region.range.lowerBound)
   }
 
   /// How far linear addresses go before they wrap.

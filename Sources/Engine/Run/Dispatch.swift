@@ -12,6 +12,7 @@ extension Processor {
   /// Serves pending requests first. Any fault of the fetch is delivered on the way.
   func dispatch() -> UInt64 {
     while true {
+      if memory.version != memoryVersion { forgetMemory() }
       if let reason = serveRequests() { return leave(reason) }
       let linear = linearInstructionPointer
       if run.executionBreakpoints != 0, let met = meetBreakpoint(linear) {
@@ -31,6 +32,13 @@ extension Processor {
         if case .stop(let reason) = deliver(fault: error) { return leave(reason) }
       }
     }
+  }
+
+  /// The memory's slots have changed: nothing that was found by an address holds any more.
+  private func forgetMemory() {
+    memoryVersion = memory.version
+    flushAllTranslations()
+    dropAllBlocks()
   }
 
   /// The address of the way out of translated code.

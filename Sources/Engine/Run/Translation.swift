@@ -17,7 +17,8 @@ final class Translation {
   private let scratch: Mapping
 
   init(memory: GuestMemory) throws(SystemError) {
-    let limit = memory.regions.last?.range.upperBound ?? 0
+    // Slots that are added later may lie beyond what there is now.
+    let limit = memory.regions.last?.range.upperBound ?? 1 << 36
     tables = try Mapping(anonymous: BlockStore.memorySize(physicalLimit: limit))
     siteMemory = try Mapping(anonymous: SiteStore.memorySize)
     scratch = try Mapping(anonymous: 1 << 18)

@@ -12,6 +12,8 @@ package final class Processor {
   let state: UnsafeMutablePointer<CPUState>
   let runState: UnsafeMutablePointer<RunState>
   package let memory: GuestMemory
+  /// The memory's version that everything here was derived from.
+  var memoryVersion: UInt64 = 0
   package let environment: any ProcessorEnvironment
   /// What of the instruction set the guest is offered.
   package private(set) var features: FeatureSet

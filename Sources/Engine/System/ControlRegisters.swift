@@ -157,7 +157,7 @@ extension Processor {
 
 extension CPUState {
   /// PAE paging outside long mode.
-  var usesPageDirectoryPointers: Bool {
+  package var usesPageDirectoryPointers: Bool {
     cr0.contains(.paging) && cr4.contains(.physicalAddressExtension) && !isLongMode
   }
 }

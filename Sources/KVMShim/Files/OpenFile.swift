@@ -1,4 +1,5 @@
 import CShim
+import KVM
 
 /// What a descriptor of KVM's stands for.
 class OpenFile {
@@ -7,14 +8,14 @@ class OpenFile {
   init(kind: apus_file_kind) { self.kind = kind }
 
   /// Answers an ioctl; the result is not negative.
-  func control(_ request: UInt32, _ argument: UserAddress) throws(Refusal) -> Int {
+  func control(_ request: UInt32, _ argument: UserAddress) throws(KVMError) -> Int {
     throw .unknownRequest
   }
 }
 
 /// A machine or processor of the process that this one is a fork of: its memory is another's.
 final class ForeignFile: OpenFile {
-  override func control(_ request: UInt32, _ argument: UserAddress) throws(Refusal) -> Int {
-    throw Refusal(5)  // EIO
+  override func control(_ request: UInt32, _ argument: UserAddress) throws(KVMError) -> Int {
+    throw .inputOutput
   }
 }

@@ -1,32 +1,23 @@
 import Glibc
 import KVM
 
-/// The error number with which an ioctl fails.
-struct Refusal: Error {
-  let number: Int32
+/// What ioctls fail with; only the number reaches the program.
+extension KVMError {
+  private init(_ errno: Int32) { self = .refused(call: "ioctl", errno: errno) }
 
-  init(_ number: Int32) { self.number = number }
-  init(_ error: KVMError) {
-    switch error {
-    case .refused(_, let errno): number = errno
-    case .unavailable: number = ENODEV
-    case .unsupported: number = EINVAL
-    }
-  }
-
-  static let invalid = Refusal(EINVAL)
+  static let invalid = Self(EINVAL)
   /// The descriptor's kind has no such request.
-  static let unknownRequest = Refusal(ENOTTY)
-  static let badAddress = Refusal(EFAULT)
-  static let tooBig = Refusal(E2BIG)
-  static let noDevice = Refusal(ENXIO)
-  static let interrupted = Refusal(EINTR)
+  static let unknownRequest = Self(ENOTTY)
+  static let badAddress = Self(EFAULT)
+  static let tooBig = Self(E2BIG)
+  static let noAddress = Self(ENXIO)
+  static let noDevice = Self(ENODEV)
+  static let interrupted = Self(EINTR)
+  static let inputOutput = Self(EIO)
+
+  /// For a call of the system's that failed.
+  static func system(_ errno: Int32) -> Self { Self(errno) }
 }
 
-/// Does what may fail with an error of the typed interface.
-@inline(always)
-func attempt<Value: ~Copyable>(
-  _ body: () throws(KVMError) -> Value
-) throws(Refusal) -> Value {
-  do throws(KVMError) { return try body() } catch { throw Refusal(error) }
-}
+/// The result of an ioctl that has none.
+func done(_ nothing: Void) -> Int { 0 }

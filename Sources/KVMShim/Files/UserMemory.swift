@@ -1,4 +1,5 @@
 import CShim
+import KVM
 
 /// An address that the program named. Nothing is known about it: copies in and out fail with EFAULT
 /// where the program may not read or write.
@@ -10,14 +11,19 @@ struct UserAddress {
   func advanced(by count: Int) -> UserAddress { UserAddress(value &+ UInt(bitPattern: count)) }
 
   /// Copies a structure in.
-  func load<Structure: BitwiseCopyable>(_ type: Structure.Type) throws(Refusal) -> Structure {
-    var bytes = [UInt8](repeating: 0, count: MemoryLayout<Structure>.size)
-    try copyIn(&bytes)
-    return unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: Structure.self) }
+  func load<Structure>(_ type: Structure.Type) throws(KVMError) -> Structure {
+    let bytes = try bytes(count: MemoryLayout<Structure>.size)
+    // C's structures are plain bytes; those with unions do not say so.
+    return unsafe bytes.withUnsafeBytes { bytes in
+      unsafe withUnsafeTemporaryAllocation(of: Structure.self, capacity: 1) { place in
+        unsafe UnsafeMutableRawBufferPointer(place).copyMemory(from: bytes)
+        return unsafe place[0]
+      }
+    }
   }
 
   /// Copies a structure out.
-  func store<Structure: BitwiseCopyable>(_ structure: Structure) throws(Refusal) {
+  func store<Structure>(_ structure: Structure) throws(KVMError) {
     let result = unsafe withUnsafeBytes(of: structure) { bytes in
       unsafe apus_shim_copy(
         UnsafeMutableRawPointer(bitPattern: value), bytes.baseAddress,
@@ -26,21 +32,39 @@ struct UserAddress {
     if result < 0 { throw .badAddress }
   }
 
-  func bytes(count: Int) throws(Refusal) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    try copyIn(&bytes)
-    return bytes
+  /// Copies a structure out, for an ioctl that has no other result.
+  func put<Structure>(_ structure: Structure) throws(KVMError) -> Int {
+    try store(structure)
+    return 0
   }
 
-  func store(bytes: [UInt8]) throws(Refusal) {
-    let result = unsafe bytes.withUnsafeBytes { bytes in
+  func array<Element: BitwiseCopyable>(
+    of type: Element.Type, count: Int
+  ) throws(KVMError) -> [Element] {
+    let bytes = try bytes(count: count * MemoryLayout<Element>.stride)
+    return unsafe bytes.withUnsafeBytes { bytes in
+      (0..<count).map { index in
+        unsafe bytes.loadUnaligned(
+          fromByteOffset: index * MemoryLayout<Element>.stride, as: Element.self)
+      }
+    }
+  }
+
+  func store<Element: BitwiseCopyable>(array: [Element]) throws(KVMError) {
+    let result = unsafe array.withUnsafeBytes { bytes in
       unsafe apus_shim_copy(
         UnsafeMutableRawPointer(bitPattern: value), bytes.baseAddress, bytes.count)
     }
     if result < 0 { throw .badAddress }
   }
 
-  private func copyIn(_ bytes: inout [UInt8]) throws(Refusal) {
+  func bytes(count: Int) throws(KVMError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    try copyIn(&bytes)
+    return bytes
+  }
+
+  private func copyIn(_ bytes: inout [UInt8]) throws(KVMError) {
     let result = unsafe bytes.withUnsafeMutableBytes { bytes in
       unsafe apus_shim_copy(
         bytes.baseAddress, UnsafeRawPointer(bitPattern: value), bytes.count)

@@ -3,12 +3,15 @@ import KVM
 
 /// CPUID's answers, found by leaf and subleaf.
 struct CPUIDTable {
+  /// As they were given.
+  let entries: [CPUIDEntry]
   private var answers: [UInt64: CPUIDResult] = [:]
   /// Leaves whose answer does not depend on the subleaf.
   private var plain: Set<UInt32> = []
 
   /// As everywhere in KVM, the first of two entries that say the same counts.
   init(_ entries: [CPUIDEntry]) {
+    self.entries = entries
     for entry in entries {
       let key = Self.key(entry.leaf, entry.subleaf ?? 0)
       guard answers[key] == nil else { continue }

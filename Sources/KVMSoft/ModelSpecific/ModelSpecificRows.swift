@@ -12,7 +12,7 @@ extension ModelSpecificRow {
   /// What Linux reads or writes on such a processor, and firmware before it.
   ///
   /// Reference: SDM vol. 4; APM vol. 2, appendix A; AMD's BIOS and kernel developer's guides.
-  static let all: [ModelSpecificRow] = common + memoryTypes + amd + machineCheck
+  static let all: [ModelSpecificRow] = common + memoryTypes + amd
 
   private static let common: [ModelSpecificRow] = [
     stored(0x3a),  // IA32_FEATURE_CONTROL
@@ -68,11 +68,6 @@ extension ModelSpecificRow {
     stored(0xc001_102a),  // BU_CFG2
   ]
 
-  /// No banks.
-  private static let machineCheck: [ModelSpecificRow] = [
-    fixed(0x179, 0), stored(0x17a), stored(0x17b),
-  ]
-
   private static func stored(
     _ number: UInt32, _ reset: UInt64 = 0, mask: UInt64 = .max
   ) -> Self {
@@ -98,9 +93,13 @@ struct ModelSpecificStore {
   /// The register's value; `nil` where there is none.
   func read(_ number: UInt32) -> UInt64? { values[number] ?? Self.rows[number]?.reset }
 
-  /// Returns whether there is such a register and it takes the value.
-  mutating func write(_ number: UInt32, _ value: UInt64) -> Bool {
+  /// Returns whether there is such a register and it takes the value. The host sets all of it.
+  mutating func write(_ number: UInt32, _ value: UInt64, byHost: Bool) -> Bool {
     guard let row = Self.rows[number] else { return false }
+    if byHost {
+      values[number] = value
+      return true
+    }
     let old = values[number] ?? row.reset
     guard !row.isStrict || (value ^ old) & ~row.writable == 0 else { return false }
     values[number] = (old & ~row.writable) | (value & row.writable)

@@ -21,6 +21,7 @@ extension SoftEnvironment {
     case Register.timeStampAdjust: return (processor?.cpu.timeStampOffset ?? 0) &+ epoch.timeStamp
     default: break
     }
+    if let value = machineCheck.read(number) { return value }
     if Register.wallClock.contains(number) { return clock.wallClock }
     if Register.systemTime.contains(number) { return clock.systemTime }
     return models.read(number)
@@ -38,6 +39,7 @@ extension SoftEnvironment {
       return true
     default: break
     }
+    if let isTaken = machineCheck.write(number, value, byHost: isHostWriting) { return isTaken }
     if Register.wallClock.contains(number) {
       clock.setWallClock(value, in: memory)
       return true
@@ -46,7 +48,7 @@ extension SoftEnvironment {
       clock.setSystemTime(value, in: memory, offset: processor?.cpu.timeStampOffset ?? 0)
       return true
     }
-    return models.write(number, value)
+    return models.write(number, value, byHost: isHostWriting)
   }
 
   /// IA32_TSC_ADJUST is what the counter is ahead of the machine's, so that writing the counter

@@ -30,6 +30,9 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// An interrupt to deliver, on machines without a controller.
   var queuedInterrupt: UInt8?
   var models = ModelSpecificStore()
+  var machineCheck = MachineCheckBanks()
+  /// A model-specific register is being set from outside, where more is allowed.
+  var isHostWriting = false
   var clock: ParavirtualClock
   /// Set right after the processor is made, and outlived by it.
   weak var processor: Processor?

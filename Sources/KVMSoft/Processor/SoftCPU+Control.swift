@@ -1,0 +1,108 @@
+import Glibc
+import Host
+public import KVM
+import X86
+
+extension SoftCPU: PagePointerCPU {
+  public func specialRegistersWithPointers() throws(KVMError) -> SpecialRegistersWithPointers {
+    var special = try specialRegisters()
+    special.pendingInterrupt = nil
+    let pointers = processor.cpu.pageDirectoryPointers
+    return SpecialRegistersWithPointers(
+      special,
+      pagePointers: processor.cpu.usesPageDirectoryPointers
+        ? [pointers[0], pointers[1], pointers[2], pointers[3]] : nil)
+  }
+
+  public func setSpecialRegistersWithPointers(
+    _ registers: SpecialRegistersWithPointers
+  ) throws(KVMError) {
+    var special = registers.special
+    special.pendingInterrupt = environment.queuedInterrupt
+    try setSpecialRegisters(special)
+    guard let pointers = registers.pagePointers else { return }
+    processor.cpu.pageDirectoryPointers = [pointers[0], pointers[1], pointers[2], pointers[3]]
+  }
+}
+
+extension SoftCPU: TimedCPU {
+  public func timeStampKilohertz() throws(KVMError) -> UInt32 {
+    UInt32(truncatingIfNeeded: environment.clock.kilohertz)
+  }
+
+  /// The counter runs at the host's rate: others are refused, but for what a host's own drifts.
+  public func setTimeStampKilohertz(_ kilohertz: UInt32) throws(KVMError) {
+    let own = environment.clock.kilohertz
+    let wanted = kilohertz == 0 ? own : UInt64(kilohertz)
+    // 250 parts in a million, as KVM has it.
+    guard max(own, wanted) - min(own, wanted) <= own / 4000 else {
+      throw .refused(call: "KVM_SET_TSC_KHZ", errno: EINVAL)
+    }
+  }
+
+  /// The guest is told by a flag in its clock's page.
+  public func clockWasPaused() throws(KVMError) {
+    guard environment.clock.systemTime & 1 != 0 else {
+      throw .refused(call: "KVM_KVMCLOCK_CTRL", errno: EINVAL)
+    }
+    environment.clock.markPaused(in: environment.memory)
+  }
+}
+
+extension SoftCPU: MachineCheckCPU {
+  public func setMachineCheckCapabilities(_ capabilities: UInt64) throws(KVMError) {
+    guard environment.machineCheck.setUp(capabilities) else {
+      throw .refused(call: "KVM_X86_SETUP_MCE", errno: EINVAL)
+    }
+  }
+
+  public func report(_ check: MachineCheck) throws(KVMError) {
+    finishInstruction()
+    let canRaise = processor.cpu.cr4.contains(.machineCheck)
+    switch environment.machineCheck.report(check, canRaise: canRaise) {
+    case .refused: throw .refused(call: "KVM_X86_SET_MCE", errno: EINVAL)
+    case .noted: break
+    case .raisesException: try raiseMachineCheck(canRaise)
+    }
+  }
+
+  private func raiseMachineCheck(_ canRaise: Bool) throws(KVMError) {
+    var events = try events()
+    if canRaise {
+      events.exception.isInjected = true
+      events.exception.vector = ExceptionVector.machineCheck.rawValue
+    } else {
+      events.hasTripleFault = true
+      events.valid.insert(.tripleFault)
+    }
+    try setEvents(events)
+  }
+}
+
+extension SoftCPU: ControlledCPU {
+  /// Only the thread that runs the processor can say what its signals do.
+  public func setSignalMask(_ signals: UInt64?) throws(KVMError) {
+    if signals != nil {
+      throw .unsupported("The engine runs on the caller's thread, whose own mask counts.")
+    }
+  }
+
+  public func enable(
+    _ capability: Capability, _ arguments: FixedArray<4, UInt64>
+  ) throws(KVMError) {
+    throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
+  }
+
+  /// Guests cannot run guests.
+  public func nestedState() throws(KVMError) -> NestedState {
+    throw .refused(call: "KVM_GET_NESTED_STATE", errno: EINVAL)
+  }
+
+  public func setNestedState(_ state: NestedState) throws(KVMError) {
+    throw .refused(call: "KVM_SET_NESTED_STATE", errno: EINVAL)
+  }
+
+  public func statistics() throws(KVMError) -> [Statistic] {
+    [Statistic("halted", .instant, .boolean, values: [UInt64(processor.cpu.halted)])]
+  }
+}

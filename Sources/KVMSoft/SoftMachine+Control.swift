@@ -1,0 +1,46 @@
+import Glibc
+public import KVM
+
+extension SoftMachine: ControlledMachine {
+  public func check(_ capability: Capability) -> Int {
+    SoftCapabilities.answers[capability] ?? 0
+  }
+
+  public func enable(
+    _ capability: Capability, _ arguments: FixedArray<4, UInt64>
+  ) throws(KVMError) {
+    guard let allowed = Self.switches[capability], arguments[0] & ~allowed == 0 else {
+      throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
+    }
+    settings.enable(capability, arguments[0])
+  }
+
+  /// What can be switched by a first argument alone, and the bits that it may have.
+  private static let switches: [Capability: UInt64] = [
+    .exceptionPayload: 1,
+    .x86TripleFaultEvent: 1,
+    // Unknown, invalid and filtered accesses.
+    .x86UserSpaceMSR: 7,
+    // KVM_X2APIC_API_USE_32BIT_IDS and _DISABLE_BROADCAST_QUIRK.
+    .x2APICAPI: 3,
+    .maxVCPUID: .max,
+    // KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
+    .manualDirtyLogProtect2: 3,
+  ]
+
+  public func setModelSpecificFilter(_ filter: ModelSpecificFilter) throws(KVMError) {
+    settings.setFilter(filter)
+  }
+
+  /// There are none: assigned devices need the host's own KVM.
+  public func canMakeDevice(type: UInt32) -> Bool { false }
+
+  public func has(_ attribute: DeviceAttribute) -> Bool { false }
+
+  public func statistics() throws(KVMError) -> [Statistic] {
+    [
+      Statistic("memory_slots", .instant, values: [UInt64(slots.withLock { $0.count })]),
+      Statistic("memory_slot_changes", values: [memory.version]),
+    ]
+  }
+}
