@@ -7,10 +7,18 @@ struct ProcessorStart: Sendable {
   let features: [CPUIDEntry]
   /// How many processors the machine has.
   let count: Int
+  /// What firmware would have set in the model-specific registers of each.
+  let modelSpecific: [ModelSpecificRegister]
+
+  /// RAM is write-back, as firmware leaves it: IA32_MTRR_DEF_TYPE, enabled, without ranges.
+  ///
+  /// Reference: SDM vol. 3A, section 12.11.2.1.
+  static let writeBackMemory = ModelSpecificRegister(0x2ff, 0x806)
 
   /// Makes `cpu` ready. All but the first wait to be started by the guest.
   func prepare(_ cpu: some VirtualCPU, id: UInt32) throws(KVMError) {
     try cpu.setCPUID(features.describing(cpu: id, of: UInt32(count)))
+    try cpu.setModelSpecificRegisters(modelSpecific)
     guard id == 0 else { return }
     try cpu.setSpecialRegisters(special(from: try cpu.specialRegisters()))
     var registers = Registers()

@@ -6,6 +6,8 @@ final class RunControl: Sendable {
   private struct State: Sendable {
     var end: RunEnd?
     var doorbells: [any Doorbell] = []
+    /// How many processors have been made.
+    var ready = 0
   }
 
   private let state = Monitor(State())
@@ -18,6 +20,13 @@ final class RunControl: Sendable {
 
   /// Adds a processor, to be stopped at the end of the run. It asks for ``end`` itself afterwards.
   func add(_ doorbell: any Doorbell) { state.withLock { $0.doorbells.append(doorbell) } }
+
+  /// Waits until all of `count` processors have been added: the first may send the others messages
+  /// with its first instruction.
+  func waitForProcessors(_ count: Int) {
+    state.change { $0.ready += 1 }
+    _ = state.wait { $0.ready >= count || $0.end != nil ? true : nil }
+  }
 
   /// Ends the run and stops the processors; the first end of several counts. Waits for nobody, so a
   /// device may call it with its lock held.

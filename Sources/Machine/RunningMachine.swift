@@ -26,6 +26,7 @@ public struct MachineConnections: Sendable {
 /// Any thread may use it. Each processor has a thread of its own, and so have the timed devices.
 public final class RunningMachine<Backend: Hypervisor>: Sendable {
   private let machine: Backend.Machine
+  private let memory: GuestMemory
   private let board: Board
   private let timers: DeviceTimers
   private let start: ProcessorStart
@@ -51,10 +52,15 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
     connections: MachineConnections,
     prepare: ([DeviceWindow]) throws(MachineError) -> InitialProcessorState
   ) throws(MachineError) {
+    self.memory = memory
     let features: [CPUIDEntry]
     do throws(KVMError) {
       machine = try backend.makeMachine(memory: memory, processors: shape.processors)
-      if shape.devices.hasInterruptController { try machine.makeInterruptController() }
+      if shape.devices.hasInterruptController {
+        try machine.makeInterruptController()
+        // A back end that cannot change its routes has a PC's from the start.
+        try (machine as? any InterruptibleMachine)?.setRoutes(.personalComputer)
+      }
       if shape.devices.hasTimer { try machine.makeTimer() }
       features = try backend.supportedCPUID()
     } catch {
@@ -73,7 +79,8 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
     }
     (self.board, self.control, afterWrite) = (board, control, connections.afterWrite)
     start = ProcessorStart(
-      initial: try prepare(board.windows), features: features, count: shape.processors)
+      initial: try prepare(board.windows), features: features, count: shape.processors,
+      modelSpecific: shape.devices == .pc ? [ProcessorStart.writeBackMemory] : [])
   }
 
   /// The device that takes input under this name (`com1`), if there is one.
@@ -121,9 +128,10 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
       let cpu = try machine.makeCPU(id: id)
       try start.prepare(cpu, id: id)
       control.add(cpu.doorbell)
+      control.waitForProcessors(start.count)
       while control.end == nil {
         let stop = try cpu.run(handler: buses)
-        if let end = try RunEnd(stop, of: cpu, id: id) { control.finish(end) }
+        if let end = try RunEnd(stop, of: cpu, id: id, memory: memory) { control.finish(end) }
       }
     } catch {
       control.finish(.failed(error))

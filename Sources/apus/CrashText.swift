@@ -8,11 +8,11 @@ extension RunEnd {
     switch self {
     case .poweredOff, .reset, .exited, .stopped: nil
     case .crashed(let report):
-      "the guest crashed with a triple fault (\(report.place)).\n\(report.table)"
+      "the guest crashed with a triple fault (\(report.place)).\n\(report.details)"
     case .halted(let report):
       "the guest's processor halted for good (\(report.place)).\n\(report.table)"
     case .unexpected(let stop, let report):
-      "the guest's processor stopped: \(stop.phrase) (\(report.place)).\n\(report.table)"
+      "the guest's processor stopped: \(stop.phrase) (\(report.place)).\n\(report.details)"
     case .failed(let error): "the guest cannot go on: \(error.sentence)"
     }
   }
@@ -62,6 +62,11 @@ extension ProcessorReport {
       [("cr0", special.cr0.rawValue), ("cr2", special.cr2), ("cr3", special.cr3)],
       [("cr4", special.cr4.rawValue), ("efer", special.efer.rawValue), ("idt", special.idt.base)],
     ]
+  }
+
+  /// The registers and the instruction that they stand at, for people.
+  var details: String {
+    table + (instructionText.map { "\n    code \($0)" } ?? "")
   }
 
   /// The registers for people.

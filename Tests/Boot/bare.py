@@ -105,6 +105,7 @@ class Ends(BareTest):
         self.assertEqual(status, 125)
         self.assertIn("triple fault (processor 0, protected mode", errors)
         self.assertIn("rip 0000000000000000", errors)
+        self.assertIn("code 0f 0b  ud2\n", errors)
 
     def test_json(self):
         # mov eax, "ABCD"; mov dx, 0xe9; out dx, eax; hlt

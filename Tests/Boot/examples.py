@@ -8,7 +8,7 @@ from bare import BareTest
 from support import APUS
 
 HELLO = {
-    "hello-real": "real-mode", "hello-protected": "protected-mode", "hello-paged": "paged-mode",
+    "hello-real": "real-mode", "hello-protected": "protected-mode", "hello-paged": "paging-32",
     "hello-long": "long-mode"}
 
 
