@@ -11,7 +11,7 @@ extension ProcessorReport {
       ? .bits64 : specialRegisters.cs.attributes[.defaultBig] ? .bits32 : .bits16
     var instruction = Instruction()
     let all = FeatureSet(rawValue: .max)
-    let result = decode(code.span.bytes, codeSize: size, features: all, into: &instruction)
+    let result = unsafe decode(code.span.bytes, codeSize: size, features: all, into: &instruction)
     guard result == .decoded else { return hexadecimal(code) }
     let bytes = hexadecimal(Array(code.prefix(Int(instruction.length))))
     return "\(bytes)  \(Disassembler.text(instruction, at: registers.rip))"
