@@ -43,6 +43,7 @@ test: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
 	@tools/fetch-kernel cloud
 	swift test -c release 2>&1 | $(SHOW_FAILURES)
+	Tests/Preload/run
 	Tests/Boot/run
 
 test-long: build

@@ -81,7 +81,7 @@ let package = Package(
     .target(name: "CShim", dependencies: ["CLinux"]),
     .target(
       name: "KVMShim",
-      dependencies: ["KVMSoft", "KVMABI", "KVM", "Host", "CLinux", "CShim"],
+      dependencies: ["KVMSoft", "KVMABI", "KVM", "Engine", "Host", "CLinux", "CShim"],
       swiftSettings: strict,
       // It goes into any process: it brings its own Swift runtime, and shows nothing but the
       // functions that it stands in for.

@@ -26,6 +26,8 @@ void apus_shim_sent(int fd);
 int apus_shim_kind(int fd);
 /// Ends the run of the processor that this thread is running. Called by signal handlers.
 void apus_shim_ring(void *processor);
+/// The offset of the next CPUID instruction in a program's code; `count` when there is none.
+size_t apus_shim_find_cpuid(const uint8_t *code, size_t count, size_t offset);
 /// Runs in a child after fork(2).
 void apus_shim_forked(void);
 
