@@ -31,6 +31,14 @@ final class MachineSettings: Sendable {
     concernsModelSpecific.store(true, ordering: .releasing)
   }
 
+  /// Whether a peculiarity of KVM is left on: KVM_X86_QUIRK_*.
+  func has(_ quirk: Quirk) -> Bool {
+    let disabled = state.withLock {
+      $0.capabilities[.disableQuirks2] ?? $0.capabilities[.disableQuirks] ?? 0
+    }
+    return disabled & quirk.rawValue == 0
+  }
+
   /// Whether every access is allowed, and none ends a run.
   var ignoresModelSpecific: Bool { !concernsModelSpecific.load(ordering: .acquiring) }
 
@@ -52,4 +60,14 @@ final class MachineSettings: Sendable {
       return filter.isAllowedByDefault
     }
   }
+}
+
+/// Peculiarities that KVM keeps for guests which rely on them (KVM_X86_QUIRK_*).
+enum Quirk: UInt64 {
+  /// CPUID has MONITOR whatever IA32_MISC_ENABLE says.
+  case monitorWhateverEnabled = 0x10
+  /// VMCALL is replaced by VMMCALL.
+  case mendsHypercalls = 0x20
+  /// MONITOR and MWAIT do nothing, whatever CPUID says.
+  case monitorAlways = 0x40
 }

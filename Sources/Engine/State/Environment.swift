@@ -41,6 +41,11 @@ public protocol ProcessorEnvironment: AnyObject {
   /// The guest has written its time-stamp counter.
   func timeStampChanged()
 
+  /// Whether MONITOR and MWAIT are instructions.
+  var offersMonitor: Bool { get }
+  /// Whether VMCALL is taken for VMMCALL, and replaced by it.
+  var mendsHypercalls: Bool { get }
+
   /// What a hypercall (VMCALL, VMMCALL) leaves in RAX; `nil` where the machine takes none, which
   /// raises #UD.
   func hypercall(_ call: Hypercall) -> UInt64?
@@ -72,6 +77,8 @@ extension ProcessorEnvironment {
   public func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
     write()
   }
+  public var offersMonitor: Bool { identify(leaf: 1, subleaf: 0).ecx >> 3 & 1 != 0 }
+  public var mendsHypercalls: Bool { true }
   public func hypercall(_ call: Hypercall) -> UInt64? { nil }
 }
 

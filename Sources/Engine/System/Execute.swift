@@ -97,7 +97,7 @@ extension Processor {
     case .monitorWait: try monitorWait()
     case .readExtendedControl: try readExtendedControl()
     case .writeExtendedControl: try writeExtendedControl()
-    case .hypercall: try hypercall()
+    case .hypercall: try hypercall(instruction)
     // RSM exists in system management mode only. The rest is the translator's.
     default: throw .undefined
     }

@@ -119,9 +119,7 @@ extension Processor {
   }
 
   private func checkMonitor() throws(GuestFault) {
-    guard environment.identify(leaf: 1, subleaf: 0).ecx >> 3 & 1 != 0, cpu.privilege == 0 else {
-      throw .undefined
-    }
+    guard cpu.privilege == 0, environment.offersMonitor else { throw .undefined }
   }
 
   func halt() throws(GuestFault) -> Outcome {
@@ -130,7 +128,14 @@ extension Processor {
     return .stop(.halted)
   }
 
-  func hypercall() throws(GuestFault) -> Outcome {
+  /// VMMCALL, and VMCALL, which is the other makers' and stays only where the machine lets it.
+  func hypercall(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
+    if instruction.modRMRegister == 0 {
+      guard environment.mendsHypercalls else { throw .undefined }
+      // As KVM does, where the guest may write its code.
+      let place = linearInstructionPointer
+      try? writeLinear(place, size: 3, value: 0xd9_010f, as: dataWrite)
+    }
     let size: UInt8 = cpu.is64Bit ? 8 : 4
     let call = Hypercall(
       number: register(0, size: size),

@@ -4,7 +4,7 @@ import KVM
 extension GuestFeatures {
   /// The same features as the engine's decoder names them.
   var decoded: FeatureSet {
-    var set = FeatureSet()
+    var set = FeatureSet.monitor
     for name in names {
       if let feature = Self.decoderFeatures[name] { set.insert(feature) }
     }
@@ -21,7 +21,8 @@ extension GuestFeatures {
       }
       return (entry?[feature.word] ?? 0) >> feature.bit & 1 != 0
     }
-    return FeatureSet(names.compactMap { decoderFeatures[$0.name] })
+    // MONITOR decides itself whether it is there.
+    return FeatureSet(names.compactMap { decoderFeatures[$0.name] }).union(.monitor)
   }
 
   private static let decoderFeatures: [String: FeatureSet] = [

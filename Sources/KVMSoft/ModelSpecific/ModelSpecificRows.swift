@@ -20,12 +20,12 @@ extension ModelSpecificRow {
     command(0x49),  // IA32_PRED_CMD
     command(0x79),  // IA32_BIOS_UPDT_TRIG
     fixed(0x8b, 0x0a00_11d1),  // the microcode's revision
-    fixed(0xce, 0),  // MSR_PLATFORM_INFO
+    stored(0xce),  // MSR_PLATFORM_INFO: not the guest's to write
     fixed(0x10a, architectureCapabilities),
     command(0x10b),  // IA32_FLUSH_CMD
     fixed(0x140, 0),  // MSR_MISC_FEATURES_ENABLES
     // Fast strings; no branch trace store, no precise event sampling.
-    stored(0x1a0, 0x1801, mask: 0x1),
+    stored(0x1a0, 0x1801, mask: ~0x1800),
     stored(0x1d9, mask: 0x3),  // IA32_DEBUGCTL
   ]
 

@@ -4,6 +4,11 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
+    if number == ModelSpecificNumber.platformInformation,
+      machine.argument(of: .msrPlatformInfo) == 0
+    {
+      return nil
+    }
     if machine.ignoresModelSpecific { return read() }
     let isAllowed = machine.allows(number, isWrite: false)
     if isAllowed, let value = read() { return value }
@@ -13,6 +18,7 @@ extension SoftEnvironment {
   }
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
+    if number == ModelSpecificNumber.platformInformation { return false }
     if machine.ignoresModelSpecific { return write() }
     let isAllowed = machine.allows(number, isWrite: true)
     if isAllowed && write() { return true }
@@ -23,11 +29,29 @@ extension SoftEnvironment {
     return relay.leave(exit, value: value) != nil
   }
 
+  var mendsHypercalls: Bool { machine.has(.mendsHypercalls) }
+
+  var offersMonitor: Bool {
+    machine.has(.monitorAlways) || identify(leaf: 1, subleaf: 0).ecx >> 3 & 1 != 0
+  }
+
+  func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult {
+    var answer = identity[leaf, subleaf]
+    if leaf == 1, !machine.has(.monitorWhateverEnabled) {
+      let enabled = models.read(ModelSpecificNumber.miscellaneousEnable) ?? 0
+      answer.ecx &= ~(1 << 3)
+      answer.ecx |= UInt32(enabled >> ModelSpecificNumber.monitorBit & 1) << 3
+    }
+    return answer
+  }
+
   /// Reference: Documentation/virt/kvm/x86/hypercalls.rst.
   func hypercall(_ call: Engine.Hypercall) -> UInt64? {
     guard call.privilege == 0 else { return HypercallResult.notPermitted }
     switch call.number {
     case HypercallNumber.pollInterrupts: return 0
+    // Processors are threads: there is nobody in particular to make way for.
+    case HypercallNumber.yield: return 0
     case HypercallNumber.mapPages:
       let isWanted = (machine.argument(of: .exitHypercall) ?? 0) >> call.number & 1 != 0
       guard isWanted, let relay, let processor else { return HypercallResult.unknown }
@@ -43,7 +67,16 @@ extension SoftEnvironment {
 
 private enum HypercallNumber {
   static let pollInterrupts: UInt64 = 1
+  static let yield: UInt64 = 11
   static let mapPages: UInt64 = 12
+}
+
+private enum ModelSpecificNumber {
+  /// MSR_PLATFORM_INFO
+  static let platformInformation: UInt32 = 0xce
+  /// IA32_MISC_ENABLE, and its bit that enables MONITOR.
+  static let miscellaneousEnable: UInt32 = 0x1a0
+  static let monitorBit: UInt64 = 18
 }
 
 private enum HypercallResult {

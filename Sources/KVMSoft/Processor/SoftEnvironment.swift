@@ -175,8 +175,4 @@ final class SoftEnvironment: ProcessorEnvironment {
     if number == 0x1b { localPage = chips.controller.localPage(processor: id) }
     return isTaken
   }
-
-  // MARK: Identity
-
-  func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult { identity[leaf, subleaf] }
 }
