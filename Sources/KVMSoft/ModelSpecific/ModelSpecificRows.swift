@@ -25,7 +25,7 @@ extension ModelSpecificRow {
     command(0x10b),  // IA32_FLUSH_CMD
     fixed(0x140, 0),  // MSR_MISC_FEATURES_ENABLES
     // Fast strings; no branch trace store, no precise event sampling.
-    stored(0x1a0, 0x1801, mask: ~0x1800),
+    stored(0x1a0, 0x1801),
     stored(0x1d9, mask: 0x3),  // IA32_DEBUGCTL
   ]
 

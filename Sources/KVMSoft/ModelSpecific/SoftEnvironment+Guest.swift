@@ -18,7 +18,7 @@ extension SoftEnvironment {
   }
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
-    if number == ModelSpecificNumber.platformInformation { return false }
+    if isFixedForGuest(number, value) { return false }
     if machine.ignoresModelSpecific { return write() }
     let isAllowed = machine.allows(number, isWrite: true)
     if isAllowed && write() { return true }
@@ -27,6 +27,16 @@ extension SoftEnvironment {
     guard let relay, machine.exits(for: reason) else { return false }
     let exit = Exit.modelSpecificWrite(number, value: value, reason: reason)
     return relay.leave(exit, value: value) != nil
+  }
+
+  /// Whether only whoever runs the guest may write a register, or its bits that would change.
+  private func isFixedForGuest(_ number: UInt32, _ value: UInt64) -> Bool {
+    switch number {
+    case ModelSpecificNumber.platformInformation: true
+    case ModelSpecificNumber.miscellaneousEnable:
+      ((models.read(number) ?? 0) ^ value) & ModelSpecificNumber.monitoringBits != 0
+    default: false
+    }
   }
 
   var mendsHypercalls: Bool { machine.has(.mendsHypercalls) }
@@ -77,6 +87,8 @@ private enum ModelSpecificNumber {
   /// IA32_MISC_ENABLE, and its bit that enables MONITOR.
   static let miscellaneousEnable: UInt32 = 0x1a0
   static let monitorBit: UInt64 = 18
+  /// That there is no branch trace store and no precise sampling.
+  static let monitoringBits: UInt64 = 0x1800
 }
 
 private enum HypercallResult {
