@@ -85,7 +85,7 @@ enum SoftCapabilities {
     .x2APICAPI, .vapic, .coalescedPIO, .deviceControl,
     // Time
     .pit, .pit2, .pitState2, .reinjectControl, .tscDeadlineTimer, .getTSCKilohertz,
-    .clockSource, .kvmClockControl, .binaryStatsFD,
+    .tscControl, .clockSource, .kvmClockControl, .binaryStatsFD,
   ]
 
   private static let graded: [Capability: Int] = [
@@ -106,7 +106,10 @@ enum SoftCapabilities {
     // KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
     .manualDirtyLogProtect2: 3,
     // Unknown, invalid and filtered accesses.
-    .x86UserSpaceMSR: 7, .x86MSRFilter: 1,
+    .x86UserSpaceMSR: 7, .x86MSRFilter: 1, .msrPlatformInfo: 1,
+    .disableQuirks: 1, .disableQuirks2: 0x7f,
+    // KVM_HC_MAP_GPA_RANGE
+    .exitHypercall: 1 << 12,
     .guestDebugHardwareBreakpoints: 4, .guestDebugHardwareWatchpoints: 4,
   ]
 }

@@ -19,6 +19,11 @@ extension SoftMachine: ControlledMachine {
   private static let switches: [Capability: UInt64] = [
     .exceptionPayload: 1,
     .x86TripleFaultEvent: 1,
+    .msrPlatformInfo: 1,
+    .disableQuirks: 0x7f,
+    .disableQuirks2: 0x7f,
+    // KVM_HC_MAP_GPA_RANGE
+    .exitHypercall: 1 << 12,
     // Unknown, invalid and filtered accesses.
     .x86UserSpaceMSR: 7,
     // KVM_X2APIC_API_USE_32BIT_IDS and _DISABLE_BROADCAST_QUIRK.

@@ -125,6 +125,22 @@ import X86
     #expect(try strict.memory.load(UInt8.self, at: 0x1008) == 0xc1)
   }
 
+  @Test func `the counter runs at the rate that is set`() throws {
+    let cpu = try SoftGuest([0xf4]).start()
+    let own = try cpu.timeStampKilohertz()
+    try cpu.setTimeStampKilohertz(100_000)
+    #expect(try cpu.timeStampKilohertz() == 100_000)
+    func counter() throws -> UInt64 { try cpu.modelSpecificRegisters([0x10])[0].value }
+    let (before, start) = (try counter(), ContinuousClock.now)
+    while ContinuousClock.now - start < .milliseconds(20) {}
+    let ticks = try counter() - before
+    // 100 in a microsecond.
+    #expect(ticks > 1_900_000 && ticks < 20_000_000)
+    try cpu.setTimeStampKilohertz(0)
+    #expect(try cpu.timeStampKilohertz() == own)
+    #expect(throws: KVMError.self) { try cpu.setTimeStampKilohertz(.max) }
+  }
+
   @Test func `a machine is ready in less than 5 ms`() throws {
     var best = Duration.seconds(1)
     for _ in 0..<5 {

@@ -9,7 +9,7 @@ import Host
 struct ParavirtualClock {
   private let epoch: MachineEpoch
   /// Ticks of the guest's counter per millisecond.
-  let kilohertz = HostProcessor.timeStampKilohertz
+  var kilohertz = HostProcessor.timeStampKilohertz
   /// What the guest last wrote, to be read back.
   private(set) var systemTime: UInt64 = 0
   private(set) var wallClock: UInt64 = 0

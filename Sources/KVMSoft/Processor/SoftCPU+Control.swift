@@ -30,15 +30,23 @@ extension SoftCPU: TimedCPU {
     UInt32(truncatingIfNeeded: environment.clock.kilohertz)
   }
 
-  /// The counter runs at the host's rate: others are refused, but for what a host's own drifts.
   public func setTimeStampKilohertz(_ kilohertz: UInt32) throws(KVMError) {
-    let own = environment.clock.kilohertz
+    let own = HostProcessor.timeStampKilohertz
     let wanted = kilohertz == 0 ? own : UInt64(kilohertz)
-    // 250 parts in a million, as KVM has it.
-    guard max(own, wanted) - min(own, wanted) <= own / 4000 else {
+    guard wanted < Self.fastestCounter else {
       throw .refused(call: "KVM_SET_TSC_KHZ", errno: EINVAL)
     }
+    finishInstruction()
+    environment.clock.kilohertz = wanted
+    // A difference of 250 in a million is what a host's own drifts, as KVM has it.
+    let isOwn = max(own, wanted) - min(own, wanted) <= own / 4000
+    processor.timeStampScale =
+      isOwn ? 1 << 48 : own.dividingFullWidth((wanted >> 16, wanted << 48)).quotient
+    environment.timeStampChanged()
   }
+
+  /// In kHz.
+  private static let fastestCounter: UInt64 = 1 << 31
 
   /// The guest is told by a flag in its clock's page.
   public func clockWasPaused() throws(KVMError) {
