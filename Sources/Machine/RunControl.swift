@@ -41,6 +41,11 @@ final class RunControl: Sendable {
     onEnd()
   }
 
+  /// Has each processor stop for a moment.
+  func interrupt() {
+    for doorbell in state.withLock({ $0.doorbells }) { doorbell.ring() }
+  }
+
   /// Waits for the end of the run.
   func wait(until deadline: UInt64?) -> RunEnd? { state.wait(until: deadline) { $0.end } }
 }

@@ -32,6 +32,8 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
   private let start: ProcessorStart
   private let control: RunControl
   private let afterWrite: @Sendable () -> Void
+  /// Only where a processor that sleeps with interrupts off is the end of the run.
+  private let haltWatch: HaltWatch?
   private let threads = Monitor<[HostThread]>([])
 
   /// Builds a PC around `memory`, in which everything lies that `initial` starts.
@@ -78,6 +80,9 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
       throw .devices(error)
     }
     (self.board, self.control, afterWrite) = (board, control, connections.afterWrite)
+    haltWatch =
+      shape.devices == .thin
+      ? HaltWatch(timers: timers.queue, clock: board.clock, control: control) : nil
     start = ProcessorStart(
       initial: try prepare(board.windows), features: features, count: shape.processors,
       modelSpecific: shape.devices == .pc ? [ProcessorStart.writeBackMemory] : [])
@@ -131,7 +136,11 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
       control.waitForProcessors(start.count)
       while control.end == nil {
         let stop = try cpu.run(handler: buses)
-        if let end = try RunEnd(stop, of: cpu, id: id, memory: memory) { control.finish(end) }
+        if let end = try RunEnd(stop, of: cpu, id: id, memory: memory) {
+          control.finish(end)
+        } else if haltWatch != nil, try HaltWatch.isAsleepForGood(cpu) {
+          control.finish(.halted(try ProcessorReport(cpu, id: id, memory: memory)))
+        }
       }
     } catch {
       control.finish(.failed(error))

@@ -86,6 +86,12 @@ class Thin(BareTest):
             seen.add(found[1])
         self.assertEqual(len(seen), 2, "the same bytes twice")
 
+    def test_sleep_without_interrupts_is_the_end(self):
+        # mov eax, 5; hlt
+        status, _, errors = self.bare("--start-info", self.program(b"\xb8\5\0\0\0\xf4"))
+        self.assertEqual(status, 5, errors)
+        self.assertIn("halted", errors)
+
     def test_without_the_structure_it_says_so(self):
         path = self.compile("thin/rng.c", "-m32")
         status, output, _ = self.bare(path)

@@ -15,7 +15,8 @@ struct Bare: ParsableCommand {
       byte to port 0xf4 ends it with that status and without a word.
 
       With --start-info the machine also has interrupt controllers and a virtio entropy device, and \
-      EBX holds the address of a structure that describes it; there HLT waits for interrupts. \
+      EBX holds the address of a structure that describes it; there HLT waits for an interrupt, \
+      if interrupts are on. \
       docs/start-info.md tells the bytes. examples/ has guests of every kind.
 
       Status 125 is a guest that crashed, 128 + n a run that signal n ended.
