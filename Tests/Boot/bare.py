@@ -104,6 +104,12 @@ class Ends(BareTest):
         status, output, errors = self.bare(self.program(b"\xb0\x07\xe6\xf4\xf4"))
         self.assertEqual((status, output, errors), (7, "", ""))
 
+    def test_halt_with_the_status_of_a_crash(self):
+        # mov al, 125; hlt
+        status, _, errors = self.bare(self.program(b"\xb0\x7d\xf4"))
+        self.assertEqual(status, 125)
+        self.assertEqual(errors.count("halted"), 1, errors)
+
     def test_triple_fault(self):
         # ud2, without an interrupt table.
         path = self.program(b"\x0f\x0b")

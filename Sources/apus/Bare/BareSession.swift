@@ -96,11 +96,11 @@ final class BareSession<Backend: Hypervisor> {
     }
     drain()
     if let verdict { return verdict }
-    if !plan.isJSON {
-      if case .halted(let report) = end { Apus.remark(report.ending) }
-      if end.status == Failure.guest, let diagnosis = end.diagnosis {
-        throw Failure(diagnosis, status: Failure.guest)
-      }
+    if plan.isJSON { return end.status }
+    switch end {
+    case .halted(let report): Apus.remark(report.ending)
+    case .crashed, .unexpected, .failed: throw Failure(end.diagnosis, status: end.status)
+    case .exited, .poweredOff, .reset, .stopped: break
     }
     return end.status
   }
