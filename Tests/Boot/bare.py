@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from support import ROOT, ApusTest
+from support import APUS, ROOT, ApusTest
 
 FLAGS = [
     "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-pic", "-mno-red-zone",
@@ -96,6 +96,34 @@ class Thin(BareTest):
         path = self.compile("thin/rng.c", "-m32")
         status, output, _ = self.bare(path)
         self.assertEqual((status, output), (1, "there is no start structure\n"))
+
+
+class Preloaded(BareTest):
+    """The path through /dev/kvm's ioctls, with the software engine behind them."""
+
+    def kernel(self, *arguments):
+        return self.apus("kvm", "--", APUS, "bare", "--accel", "kvm", *arguments)
+
+    def test_every_mode(self):
+        path = self.compile("hello/hello.c", "-m32")
+        for mode in ("protected", "paged"):
+            with self.subTest(mode):
+                status, output, errors = self.kernel(path, "--mode", mode)
+                self.assertEqual((status, output), (42, "Hello, world!\n"), errors)
+        path = self.compile("hello/hello.c", "-m64")
+        status, output, errors = self.kernel(path)
+        self.assertEqual((status, output), (42, "Hello, world!\n"), errors)
+
+    def test_a_device_with_its_interrupt(self):
+        status, output, errors = self.kernel("--start-info", self.compile("thin/rng.c", "-m32"))
+        self.assertEqual(status, 0, output + errors)
+        self.assertRegex(output, r"random bytes:( [0-9a-f]{2}){32}\n$")
+
+    def test_auto_takes_it(self):
+        status, _, errors = self.apus(
+            "kvm", "--", APUS, "bare", "-v", self.program(b"\xb0\0\xf4"))
+        self.assertEqual(status, 0, errors)
+        self.assertIn("guest code runs on kvm: ", errors)
 
 
 class Ends(BareTest):
