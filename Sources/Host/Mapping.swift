@@ -22,18 +22,19 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
     unsafe _ = mprotect(base, 4096, PROT_NONE)
   }
 
-  /// A view of a file, shared with its other views.
+  /// A view of a file from `offset` on, shared with its other views.
   public init(
-    shared descriptor: borrowing FileDescriptor, size: Int, protection: CInt
+    shared descriptor: borrowing FileDescriptor, size: Int, protection: CInt, offset: Int = 0
   ) throws(SystemError) {
     try self.init(
-      size: size, protection: protection, flags: MAP_SHARED, descriptor: descriptor.rawValue)
+      size: size, protection: protection, flags: MAP_SHARED, descriptor: descriptor.rawValue,
+      offset: offset)
   }
 
   private init(
-    size: Int, protection: CInt, flags: CInt, descriptor: CInt
+    size: Int, protection: CInt, flags: CInt, descriptor: CInt, offset: Int = 0
   ) throws(SystemError) {
-    let address = unsafe mmap(nil, size, protection, flags, descriptor, 0)
+    let address = unsafe mmap(nil, size, protection, flags, descriptor, offset)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw SystemError(call: "mmap", errno: ENOMEM)
     }

@@ -1,6 +1,6 @@
 /// A counted table as KVM's ioctls take it: a header that starts with the number of entries, then
-/// the entries.
-public struct EntryTable<Entry: BitwiseCopyable> {
+/// the entries, which are the kernel's structures.
+public struct EntryTable<Entry> {
   public var bytes: [UInt8]
   public let header: Int
 

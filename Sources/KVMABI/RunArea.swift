@@ -1,5 +1,4 @@
 public import CLinux
-public import KVM
 import Synchronization
 
 /// What a processor and its user share (`struct kvm_run`, the data of port accesses, the ring of
@@ -62,60 +61,5 @@ public struct RunArea: @unchecked Sendable {
   func page(_ number: Int) -> UnsafeMutableRawPointer? {
     guard number > 0, number < size / 4096 else { return nil }
     return unsafe base + number * 4096
-  }
-}
-
-/// The writes that wait, in a page that is both sides' (`struct kvm_coalesced_mmio_ring`).
-///
-/// One side appends, the other takes; each only at times when the other does not.
-@safe
-public struct CoalescedRing: @unchecked Sendable {
-  private let base: UnsafeMutableRawPointer
-
-  private static let header = MemoryLayout<UInt64>.size
-  private static let stride = MemoryLayout<kvm_coalesced_mmio>.stride
-  /// Places, of which one always stays empty.
-  public static let capacity = UInt32((4096 - header) / stride)
-
-  /// The ring on page `number` of the shared memory: what KVM_CAP_COALESCED_MMIO tells.
-  public init?(in area: RunArea, page number: Int) {
-    guard let base = unsafe area.page(number) else { return nil }
-    unsafe self.base = base
-  }
-
-  private var first: UInt32 {
-    get { unsafe base.load(as: UInt32.self) % Self.capacity }
-    nonmutating set { unsafe base.storeBytes(of: newValue, as: UInt32.self) }
-  }
-
-  private var last: UInt32 {
-    get { unsafe base.load(fromByteOffset: 4, as: UInt32.self) % Self.capacity }
-    nonmutating set { unsafe base.storeBytes(of: newValue, toByteOffset: 4, as: UInt32.self) }
-  }
-
-  /// Adds a write; `false` when there is no room.
-  public func append(_ write: CoalescedWrite) -> Bool {
-    let place = last
-    let next = (place + 1) % Self.capacity
-    guard next != first else { return false }
-    let offset = Self.header + Int(place) * Self.stride
-    unsafe base.storeBytes(
-      of: kvm_coalesced_mmio(write), toByteOffset: offset, as: kvm_coalesced_mmio.self)
-    atomicMemoryFence(ordering: .releasing)
-    last = next
-    return true
-  }
-
-  /// Takes all writes, oldest first.
-  public func collect() -> [CoalescedWrite] {
-    var writes: [CoalescedWrite] = []
-    while first != last {
-      atomicMemoryFence(ordering: .acquiring)
-      let offset = Self.header + Int(first) * Self.stride
-      let entry = unsafe base.load(fromByteOffset: offset, as: kvm_coalesced_mmio.self)
-      writes.append(CoalescedWrite(entry))
-      first = (first + 1) % Self.capacity
-    }
-    return writes
   }
 }

@@ -24,8 +24,7 @@ final class KVMFile: Sendable {
     _ request: KVMRequest, _ argument: UInt = 0
   ) throws(KVMError) -> Int {
     let result = apus_ioctl(descriptor.rawValue, request.rawValue, argument)
-    if result < 0 { throw .refused(call: request.name, errno: Int32(-result)) }
-    return result
+    return try check(result, request)
   }
 
   /// An ioctl whose argument is a structure, read or written by the kernel.
@@ -33,9 +32,18 @@ final class KVMFile: Sendable {
   func call<Structure>(
     _ request: KVMRequest, with structure: inout Structure
   ) throws(KVMError) -> Int {
-    let result = unsafe withUnsafeMutablePointer(to: &structure) { pointer in
+    try check(result(request, with: &structure), request)
+  }
+
+  /// What the call returns: a negative error number where it fails.
+  func result<Structure>(_ request: KVMRequest, with structure: inout Structure) -> Int {
+    unsafe withUnsafeMutablePointer(to: &structure) { pointer in
       apus_ioctl(descriptor.rawValue, request.rawValue, UInt(bitPattern: pointer))
     }
+  }
+
+  @discardableResult
+  func check(_ result: Int, _ request: KVMRequest) throws(KVMError) -> Int {
     if result < 0 { throw .refused(call: request.name, errno: Int32(-result)) }
     return result
   }
@@ -45,11 +53,16 @@ final class KVMFile: Sendable {
   func call<Entry>(
     _ request: KVMRequest, table: inout EntryTable<Entry>
   ) throws(KVMError) -> Int {
-    let result = unsafe table.bytes.withUnsafeMutableBytes { bytes in
+    try call(request, bytes: &table.bytes)
+  }
+
+  /// An ioctl whose argument is a structure of variable size.
+  @discardableResult
+  func call(_ request: KVMRequest, bytes: inout [UInt8]) throws(KVMError) -> Int {
+    let result = unsafe bytes.withUnsafeMutableBytes { bytes in
       apus_ioctl(descriptor.rawValue, request.rawValue, UInt(bitPattern: bytes.baseAddress))
     }
-    if result < 0 { throw .refused(call: request.name, errno: Int32(-result)) }
-    return result
+    return try check(result, request)
   }
 
   /// An ioctl that makes another file.

@@ -11,41 +11,88 @@ public struct KernelHypervisor: Hypervisor {
   public static let name = "kvm"
 
   /// The only version of the interface there is.
-  static let interfaceVersion = 12
+  private static let onlyVersion = 12
 
   let device: KVMFile
-  /// The size of the page that a processor shares with the kernel, in bytes.
-  let runPageSize: Int
+  public let interfaceVersion: Int
+  public let sharedSize: Int
 
   /// Opens `/dev/kvm`, or another file that speaks its language.
   public init(path: String = "/dev/kvm") throws(KVMError) {
     device = try KVMFile(path: path)
-    let version = try device.call(.KVM_GET_API_VERSION)
-    guard version == Self.interfaceVersion else {
-      throw .unavailable("\(path) speaks version \(version) of the KVM interface, not 12.")
+    interfaceVersion = try device.call(.KVM_GET_API_VERSION)
+    guard interfaceVersion == Self.onlyVersion else {
+      throw .unavailable(
+        "\(path) speaks version \(interfaceVersion) of the KVM interface, not 12.")
     }
-    runPageSize = try device.call(.KVM_GET_VCPU_MMAP_SIZE)
-    guard runPageSize >= MemoryLayout<kvm_run>.size else {
-      throw .unavailable("\(path) shares \(runPageSize) bytes with a processor, which is too few.")
+    sharedSize = try device.call(.KVM_GET_VCPU_MMAP_SIZE)
+    guard sharedSize >= MemoryLayout<kvm_run>.size else {
+      throw .unavailable("\(path) shares \(sharedSize) bytes with a processor, which is too few.")
     }
-  }
-
-  /// What the kernel has of a capability; 0 when it lacks it (KVM_CHECK_EXTENSION).
-  public func check(_ capability: Capability) -> Int {
-    (try? device.call(.KVM_CHECK_EXTENSION, UInt(capability.rawValue))) ?? 0
   }
 
   public func supportedCPUID() throws(KVMError) -> [CPUIDEntry] {
-    var table = EntryTable<kvm_cpuid_entry2>(header: MemoryLayout<kvm_cpuid2>.size, capacity: 256)
-    try device.call(
-      .KVM_GET_SUPPORTED_CPUID, table: &table)
-    return table.entries.map(CPUIDEntry.init)
+    try identification(.KVM_GET_SUPPORTED_CPUID)
   }
 
   public func makeMachine(
     memory: GuestMemory, processors: Int
   ) throws(KVMError) -> KernelMachine {
-    let file = try device.file(from: .KVM_CREATE_VM)
-    return try KernelMachine(file: file, memory: memory, runPageSize: runPageSize)
+    try KernelMachine(
+      file: device.file(from: .KVM_CREATE_VM), memory: memory, sharedSize: sharedSize)
+  }
+}
+
+extension KernelHypervisor: CompleteHypervisor {
+  public func check(_ capability: Capability) -> Int { device.check(capability) }
+
+  public func emulatedCPUID() throws(KVMError) -> [CPUIDEntry] {
+    try identification(.KVM_GET_EMULATED_CPUID)
+  }
+
+  public func hyperVCPUID() throws(KVMError) -> [CPUIDEntry] {
+    try identification(.KVM_GET_SUPPORTED_HV_CPUID)
+  }
+
+  private func identification(_ request: KVMRequest) throws(KVMError) -> [CPUIDEntry] {
+    let entries: [kvm_cpuid_entry2] = try device.table(
+      request, header: MemoryLayout<kvm_cpuid2>.size)
+    return entries.map(CPUIDEntry.init)
+  }
+
+  public func modelSpecificNumbers() throws(KVMError) -> [UInt32] {
+    try device.table(.KVM_GET_MSR_INDEX_LIST, header: MemoryLayout<kvm_msr_list>.size)
+  }
+
+  public func featureNumbers() throws(KVMError) -> [UInt32] {
+    try device.table(.KVM_GET_MSR_FEATURE_INDEX_LIST, header: MemoryLayout<kvm_msr_list>.size)
+  }
+
+  public func features(_ numbers: [UInt32]) throws(KVMError) -> [ModelSpecificRegister] {
+    try device.readModelSpecific(numbers)
+  }
+
+  public func machineCheckCapabilities() throws(KVMError) -> UInt64 {
+    var capabilities: UInt64 = 0
+    try device.call(.KVM_X86_GET_MCE_CAP_SUPPORTED, with: &capabilities)
+    return capabilities
+  }
+
+  public func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64 {
+    var value: UInt64 = 0
+    var request = kvm_device_attr()
+    (request.group, request.attr) = (attribute.group, attribute.number)
+    let result = unsafe withUnsafeMutablePointer(to: &value) { pointer in
+      request.addr = UInt64(UInt(bitPattern: pointer))
+      return device.result(.KVM_GET_DEVICE_ATTR, with: &request)
+    }
+    try device.check(result, .KVM_GET_DEVICE_ATTR)
+    return value
+  }
+
+  public func has(_ attribute: DeviceAttribute) -> Bool { device.has(attribute) }
+
+  public func makeMachine() throws(KVMError) -> KernelMachine {
+    KernelMachine(file: try device.file(from: .KVM_CREATE_VM), sharedSize: sharedSize)
   }
 }

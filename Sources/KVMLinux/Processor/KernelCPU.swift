@@ -5,18 +5,21 @@ public import KVM
 import KVMABI
 
 /// A virtual processor of the host's kernel.
-public final class KernelCPU: ExitingCPU {
+public final class KernelCPU: CompleteCPU {
   let file: KVMFile
   let page: RunPage
   private let bell: KernelDoorbell
   /// Keeps the machine's memory in place.
-  private let machine: KernelMachine
+  let machine: KernelMachine
+  /// Mapped when it is asked for.
+  var dirtyRing: MappedDirtyRing?
 
   init(file: KVMFile, machine: KernelMachine) throws(KVMError) {
     self.file = file
     self.machine = machine
-    page = try RunPage(of: file, size: machine.runPageSize)
+    page = try RunPage(of: file, size: machine.sharedSize)
     bell = try KernelDoorbell(page: page)
+    machine.shared.withLock { [page] shared in shared.page = shared.page ?? page }
   }
 
   public var doorbell: any Doorbell { bell }
