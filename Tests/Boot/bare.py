@@ -119,6 +119,10 @@ class Preloaded(BareTest):
         self.assertEqual(status, 0, output + errors)
         self.assertRegex(output, r"random bytes:( [0-9a-f]{2}){32}\n$")
 
+    def test_sleep_without_interrupts_is_the_end(self):
+        status, _, errors = self.kernel("--start-info", self.program(b"\xb8\5\0\0\0\xf4"))
+        self.assertEqual(status, 5, errors)
+
     def test_auto_takes_it(self):
         status, _, errors = self.apus(
             "kvm", "--", APUS, "bare", "-v", self.program(b"\xb0\0\xf4"))

@@ -54,7 +54,7 @@ public final class KernelMachine: VirtualMachine {
 
   public func makeInterruptController() throws(KVMError) { try file.call(.KVM_CREATE_IRQCHIP) }
 
-  public func makeTimer() throws(KVMError) { try makeTimer(hasSpeaker: false) }
+  public func makeTimer() throws(KVMError) { try makeTimer(hasSpeaker: true) }
 
   public func makeCPU(id: UInt32) throws(KVMError) -> KernelCPU {
     let cpu = try file.file(from: .KVM_CREATE_VCPU, UInt(id))
