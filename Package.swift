@@ -57,7 +57,7 @@ let package = Package(
     // Layer 4
     module("KVMABI", imports: ["KVM", "X86", "CLinux"]),
     module("Engine", imports: ["X86", "GuestMemory", "Host", "Bits", "CLinux"]),
-    module("Chipset", imports: ["DeviceModel", "X86", "Bits"]),
+    module("Chipset", imports: ["KVM", "DeviceModel", "X86", "Bits"]),
     module("PCDevices", imports: ["DeviceModel", "Bits"]),
     module("Virtio", imports: ["DeviceModel", "GuestMemory", "Bits"]),
     module("Boot", imports: ["X86", "GuestMemory", "Bits"]),
@@ -119,7 +119,7 @@ let package = Package(
     tests(
       "EngineTests",
       imports: ["SeededRandom", "Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
-    tests("ChipsetTests", imports: ["SeededRandom", "Chipset", "DeviceModel", "X86"]),
+    tests("ChipsetTests", imports: ["SeededRandom", "Chipset", "KVM", "DeviceModel", "X86"]),
     tests("PCDevicesTests", imports: ["SeededRandom", "PCDevices", "DeviceModel"]),
     tests("VirtioTests", imports: ["SeededRandom", "Virtio", "DeviceModel", "GuestMemory"]),
     tests("BootTests", imports: ["SeededRandom", "Boot", "HostBackends", "GuestMemory", "X86"]),

@@ -11,11 +11,17 @@ public struct IOAPIC: Sendable {
   public static let size: UInt64 = 0x1000
 
   /// The register that the window shows.
-  private(set) var select: UInt8 = 0
-  private(set) var identifier: UInt32 = 0
-  var entries: [24 of UInt64] = .init(repeating: Redirection.masked)
+  var select: UInt8 = 0
+  var identifier: UInt32 = 0
+  var entries: [24 of UInt64] = .init(repeating: Redirection.masked) {
+    didSet { vectors = VectorSet(entries) }
+  }
   /// Levels of the inputs, a bit for each pin.
-  private(set) var lines: UInt32 = 0
+  var lines: UInt32 = 0
+  /// The edge-triggered pins whose last edge was sent.
+  var sent: UInt32 = 0
+  /// The vectors of all entries.
+  private var vectors = VectorSet()
 
   public init() {}
 
@@ -26,13 +32,27 @@ public struct IOAPIC: Sendable {
     self.lines = lines
   }
 
-  /// Drives an input; returns whether it may have a message to send now.
-  mutating func setLine(_ pin: Int, to isAsserted: Bool) -> Bool {
-    guard pin >= 0, pin < Self.pinCount else { return false }
+  /// What comes of driving an input.
+  enum Change {
+    /// Nothing to send; the line fell.
+    case fallen
+    /// Nothing to send: an edge-triggered line that was high already.
+    case coalesced
+    /// There may be a message to send.
+    case asks
+  }
+
+  mutating func setLine(_ pin: Int, to isAsserted: Bool) -> Change {
     let mask: UInt32 = 1 << UInt32(pin)
+    guard isAsserted else {
+      lines &= ~mask
+      return .fallen
+    }
     let wasAsserted = lines & mask != 0
-    lines = isAsserted ? lines | mask : lines & ~mask
-    return isAsserted && (entries[pin] & Redirection.level != 0 || !wasAsserted)
+    lines |= mask
+    if entries[pin] & Redirection.level != 0 { return .asks }
+    sent &= ~mask
+    return wasAsserted ? .coalesced : .asks
   }
 
   /// What the pin sends now, if it is not masked nor still waiting for its last message's end.
@@ -50,21 +70,33 @@ public struct IOAPIC: Sendable {
       destination: UInt32(entry >> 56), isLogical: entry >> 11 & 1 != 0)
   }
 
-  /// Notes that some processor took the pin's message: a level-triggered one awaits its end.
-  mutating func delivered(_ pin: Int) {
-    if entries[pin] & Redirection.level != 0 { entries[pin] |= Redirection.waiting }
+  /// Notes that the pin's message was sent, and whether some processor took it: a
+  /// level-triggered one awaits its end.
+  mutating func delivered(_ pin: Int, isTaken: Bool) {
+    if entries[pin] & Redirection.level == 0 {
+      sent |= 1 << UInt32(pin)
+    } else if isTaken {
+      entries[pin] |= Redirection.waiting
+    }
   }
 
-  /// Takes the end of interrupt `vector`; returns the pins that may send again.
-  mutating func endOfInterrupt(_ vector: UInt8) -> UInt32 {
-    var pins: UInt32 = 0
-    for pin in 0..<Self.pinCount {
-      let entry = entries[pin]
-      guard UInt8(entry & 0xff) == vector, entry & Redirection.level != 0 else { continue }
-      entries[pin] &= ~Redirection.waiting
-      pins |= 1 << UInt32(pin)
+  /// The pins that send interrupt `vector`.
+  func pins(of vector: UInt8) -> UInt32 {
+    guard vectors.contains(vector) else { return 0 }
+    return (0..<Self.pinCount).reduce(0) { pins, pin in
+      UInt8(entries[pin] & 0xff) == vector ? pins | 1 << UInt32(pin) : pins
     }
-    return pins & lines
+  }
+
+  /// Takes the end of a level-triggered interrupt; returns the pins that may send again.
+  mutating func endOfInterrupt(pins: UInt32) -> UInt32 {
+    var ready: UInt32 = 0
+    for pin in 0..<Self.pinCount where pins >> UInt32(pin) & 1 != 0 {
+      guard entries[pin] & Redirection.level != 0 else { continue }
+      entries[pin] &= ~Redirection.waiting
+      ready |= 1 << UInt32(pin)
+    }
+    return ready & lines
   }
 
   /// The level-triggered pins whose lines are asserted: those that may still have to send.
@@ -86,14 +118,19 @@ public struct IOAPIC: Sendable {
     return UInt64(value) & width.mask
   }
 
-  /// Takes a write; returns the pins that may send now.
-  mutating func write(_ value: UInt64, to offset: UInt64, width: AccessWidth) -> UInt32 {
+  /// What a write to the window asks the owner for: pins that may send, and pins unmasked.
+  struct Effect {
+    var ready: UInt32 = 0
+    var unmasked: UInt32 = 0
+  }
+
+  mutating func write(_ value: UInt64, to offset: UInt64, width: AccessWidth) -> Effect {
     switch offset & 0xff {
     case 0x00: select = UInt8(truncatingIfNeeded: value)
     case 0x10: return setRegister(UInt32(truncatingIfNeeded: value))
     default: break
     }
-    return 0
+    return Effect()
   }
 
   private var register: UInt32 {
@@ -106,24 +143,47 @@ public struct IOAPIC: Sendable {
     }
   }
 
-  private mutating func setRegister(_ value: UInt32) -> UInt32 {
+  private mutating func setRegister(_ value: UInt32) -> Effect {
     switch select {
     case 0:
       identifier = value & 0x0f00_0000
-      return 0
+      return Effect()
     case 0x10..<0x40:
+      let old = entries[pin]
       let readOnly = Redirection.pending | Redirection.waiting
       let field: UInt64 = 0xffff_ffff << half & ~readOnly & Redirection.writable
-      entries[pin] = entries[pin] & ~field | UInt64(value) << half & field
+      var new = old & ~field | UInt64(value) << half & field
       // An edge-triggered entry waits for nothing.
-      if entries[pin] & Redirection.level == 0 { entries[pin] &= ~Redirection.waiting }
-      return entries[pin] & Redirection.level != 0 ? 1 << UInt32(pin) & lines : 0
-    default: return 0
+      if new & Redirection.level == 0 { new &= ~Redirection.waiting }
+      entries[pin] = new
+      let mask: UInt32 = 1 << UInt32(pin)
+      return Effect(
+        ready: new & Redirection.level != 0 ? mask & lines : 0,
+        unmasked: old & ~new & Redirection.masked != 0 ? mask : 0)
+    default: return Effect()
     }
   }
 
   private var pin: Int { Int(select - 0x10) / 2 }
   private var half: UInt64 { select & 1 == 0 ? 0 : 32 }
+}
+
+/// A set of interrupt vectors.
+struct VectorSet: Sendable {
+  private var words: [4 of UInt64] = .init(repeating: 0)
+
+  init() {}
+
+  init(_ entries: [24 of UInt64]) {
+    for index in entries.indices {
+      let vector = UInt8(entries[index] & 0xff)
+      words[Int(vector >> 6)] |= 1 << UInt64(vector & 63)
+    }
+  }
+
+  func contains(_ vector: UInt8) -> Bool {
+    words[Int(vector >> 6)] >> UInt64(vector & 63) & 1 != 0
+  }
 }
 
 /// Bits of a redirection entry.

@@ -17,11 +17,17 @@ public final class TimerQueue: Sendable {
   }
 
   let state = Mutex(State())
-  let wake: @Sendable () -> Void
+  let schedule: @Sendable (UInt64) -> Void
 
   /// - Parameter wake: called, on any thread and possibly with a device's lock held, when there is
   ///   an earlier deadline than before. It must only wake a thread, never call a device.
-  public init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+  public convenience init(wake: @escaping @Sendable () -> Void) {
+    self.init(schedule: { _ in wake() })
+  }
+
+  /// - Parameter schedule: as `wake` above, and given the deadline. Calls of several threads may
+  ///   come in any order: the earliest one counts.
+  public init(schedule: @escaping @Sendable (UInt64) -> Void) { self.schedule = schedule }
 
   /// The earliest deadline of all alarms, in monotonic nanoseconds; `nil` when none is set.
   public var deadline: UInt64? {
@@ -91,6 +97,6 @@ public final class Alarm: Sendable {
       state.earliest = deadline
       return !state.isAdvancing
     }
-    if isEarlier { queue.wake() }
+    if isEarlier { queue.schedule(deadline) }
   }
 }

@@ -47,7 +47,7 @@ extension SoftHypervisor: InquirableHypervisor {
   public func makeMachine() throws(KVMError) -> SoftMachine {
     if let obstacle = HostRequirement.unmet.first { throw .unavailable(obstacle.sentence) }
     do throws(SystemError) {
-      return SoftMachine(memory: try GuestMemory(), processors: SoftCapabilities.processors)
+      return try SoftMachine(memory: try GuestMemory())
     } catch {
       throw .refused(call: error.call, errno: error.errno)
     }

@@ -14,6 +14,10 @@ public struct SoftHypervisor: Hypervisor {
     memory: GuestMemory, processors: Int
   ) throws(KVMError) -> SoftMachine {
     if let obstacle = HostRequirement.unmet.first { throw .unavailable(obstacle.sentence) }
-    return SoftMachine(memory: memory, processors: processors)
+    do throws(SystemError) {
+      return try SoftMachine(memory: memory)
+    } catch {
+      throw .refused(call: error.call, errno: error.errno)
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Chipset
 import Glibc
 public import KVM
 
@@ -9,10 +10,21 @@ extension SoftMachine: ControlledMachine {
   public func enable(
     _ capability: Capability, _ arguments: FixedArray<4, UInt64>
   ) throws(KVMError) {
+    if capability == .splitIrqchip {
+      return try makeSplitInterruptController(
+        lines: Int(truncatingIfNeeded: min(arguments[0], .max >> 1)))
+    }
     guard let allowed = Self.switches[capability], arguments[0] & ~allowed == 0 else {
       throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
     }
     settings.enable(capability, arguments[0])
+    if capability == .x2APICAPI { applyAddressing() }
+  }
+
+  /// Tells the controllers how messages name processors, when there are any.
+  func applyAddressing() {
+    let flags = settings.argument(of: .x2APICAPI) ?? 0
+    chips.withLock { $0 }?.controller.addressing = MessageAddressing(rawValue: flags)
   }
 
   /// What can be switched by a first argument alone, and the bits that it may have.

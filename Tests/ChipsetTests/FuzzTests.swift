@@ -31,7 +31,7 @@ import Testing
       case 8: lines.randomElement(using: &random)?.set(value & 1 != 0)
       case 9: if bench.controller.acknowledge(processor: processor) != nil { acknowledged += 1 }
       case 10:
-        bench.controller.signal(address: 0xfee0_0000 | value & 0xf_ffff, data: UInt32(value >> 32))
+        bench.signal(0xfee0_0000 | value & 0xf_ffff, UInt32(value >> 32))
       default: advance(bench, value)
       }
     }

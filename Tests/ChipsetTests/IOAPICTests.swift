@@ -56,6 +56,7 @@ import Testing
 
   @Test func `an NMI entry sends an NMI`() throws {
     let bench = try Bench()
+    bench.maskPIC()
     bench.setIOAPIC(0x28, 0x400)
     bench.controller.line(12).set(true)
     #expect(bench.recorder.take() == [Recorder.Entry(processor: 0, event: .nonMaskable)])

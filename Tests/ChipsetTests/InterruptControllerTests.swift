@@ -1,5 +1,6 @@
 import Chipset
 import DeviceModel
+import KVM
 import Testing
 
 @Suite struct InterruptControllerTests {
@@ -33,11 +34,12 @@ import Testing
     #expect(bench.controller.acknowledge(processor: 0) == 0x31)
   }
 
-  @Test func `the timer's line arrives at pin 2`() throws {
+  @Test func `a line can lead to another pin`() throws {
     let bench = try Bench()
     bench.setAPIC(0xf0, 0x1ff)
     bench.setAPIC(0x350, 0x10000)
     bench.setIOAPIC(0x14, 0x30)
+    #expect(bench.controller.setRoutes([InterruptRoute(0, .pin(.ioAPIC, 2))]))
     bench.controller.line(0).pulse()
     #expect(bench.controller.acknowledge(processor: 0) == 0x30)
   }
@@ -45,6 +47,7 @@ import Testing
   @Test func `a level line interrupts again until it is served`() throws {
     let bench = try Bench()
     bench.setAPIC(0xf0, 0x1ff)
+    bench.maskPIC()
     bench.setIOAPIC(0x22, 0x8000 | 0x59)
     let line = bench.controller.line(9)
     line.set(true)
@@ -86,9 +89,8 @@ import Testing
   @Test func `routes can lead to messages`() throws {
     let bench = try Bench()
     bench.setAPIC(0xf0, 0x1ff)
-    var routes = InterruptRoute.standard
-    routes.append([.message(address: 0xfee0_0000, data: 0x71)])
-    bench.controller.setRoutes(routes)
+    let message = MessageInterrupt(address: 0xfee0_0000, data: 0x71)
+    #expect(bench.controller.setRoutes(.standard + [InterruptRoute(24, .message(message))]))
     bench.controller.setLine(24, to: true)
     #expect(bench.controller.acknowledge(processor: 0) == 0x71)
     bench.controller.setLine(24, to: false)
@@ -97,6 +99,7 @@ import Testing
 
   @Test func `a level interrupt nobody can take is not lost`() throws {
     let bench = try Bench()
+    bench.maskPIC()
     bench.setIOAPIC(0x22, 0x8000 | 0x59)
     bench.controller.line(9).set(true)
     #expect(bench.ioapic(0x22) == 0x8059)
@@ -139,13 +142,13 @@ import Testing
     for processor in 0..<2 { bench.setAPIC(0xf0, 0x1ff, processor: processor) }
     bench.controller.setTaskPriority(8, processor: 0)
     let address: UInt64 = 0xfee0_0000 | 0xff << 12
-    #expect(bench.controller.signal(address: address, data: 0x0190))
+    #expect(bench.signal(address, 0x0190) == 1)
     #expect(bench.controller.acknowledge(processor: 1) == 0x90)
     bench.setAPIC(0xb0, 0, processor: 1)
     bench.controller.setTaskPriority(0, processor: 0)
     var taken = [0, 0]
     for vector in 0xa0..<0xa4 as Range<UInt32> {
-      bench.controller.signal(address: address, data: 0x100 | vector)
+      bench.signal(address, 0x100 | vector)
       for processor in 0..<2 where bench.controller.acknowledge(processor: processor) != nil {
         taken[processor] += 1
         bench.setAPIC(0xb0, 0, processor: processor)
@@ -157,10 +160,10 @@ import Testing
   @Test func `messages to other addresses are refused`() throws {
     let bench = try Bench()
     bench.setAPIC(0xf0, 0x1ff)
-    #expect(!bench.controller.signal(address: 0xfed0_0000, data: 0x40))
-    #expect(!bench.controller.signal(address: 0xfee0_0000, data: 0x0340))
-    #expect(!bench.controller.signal(address: 0xfee0_5000, data: 0x40))
-    #expect(bench.controller.signal(address: 0xfee0_0000, data: 0x40))
+    #expect(bench.signal(0xfed0_0000, 0x40) == nil)
+    #expect(bench.signal(0xfee0_0000, 0x0340) == nil)
+    #expect(bench.signal(0xfee0_5000, 0x40) == 0)
+    #expect(bench.signal(0xfee0_0000, 0x40) == 1)
   }
 
   @Test func `the TSC deadline goes through the timer queue`() throws {

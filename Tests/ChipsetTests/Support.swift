@@ -1,5 +1,6 @@
 import Chipset
 import DeviceModel
+import KVM
 import Synchronization
 
 /// Collects the events an interrupt controller delivers.
@@ -32,13 +33,24 @@ final class Bench: Sendable {
   let recorder = Recorder()
   let controller: InterruptController
 
-  init(processors: Int = 1) throws {
-    let recorder = recorder
-    controller = InterruptController(
-      processors: processors, clock: clock, timers: timers,
-      deliver: { recorder.note($0, $1) })
+  /// - Parameter outsidePins: makes a split controller, with so many lines of an outside IOAPIC.
+  init(processors: Int = 1, outsidePins: Int? = nil) throws {
+    controller = InterruptController(clock: clock, timers: timers, outsidePins: outsidePins)
+    for index in 0..<processors { addProcessor(identifier: UInt32(index)) }
+    guard outsidePins == nil else { return }
     try controller.attach(ports: ports, memory: memory)
+    try controller.attachTimer(ports: ports)
   }
+
+  /// Adds a processor, the first one as the one that boots.
+  func addProcessor(identifier: UInt32) {
+    let (recorder, index) = (recorder, count.add(1, ordering: .relaxed).oldValue)
+    let number = controller.addProcessor(identifier: identifier, isBootProcessor: index == 0) {
+      recorder.note(index, $0)
+    }
+    precondition(number == index)
+  }
+  private let count = Atomic(0)
 
   /// Lets time pass, firing every timer at its deadline.
   func pass(_ nanoseconds: UInt64) {
@@ -48,6 +60,11 @@ final class Bench: Sendable {
       timers.advance(to: clock.now)
     }
     clock.advance(by: end - clock.now)
+  }
+
+  @discardableResult
+  func signal(_ address: UInt64, _ data: UInt32) -> Int? {
+    controller.signal(MessageInterrupt(address: address, data: data))
   }
 
   func out(_ value: UInt64, _ port: UInt64) { ports.write(value, to: port, width: .byte) }
@@ -77,6 +94,12 @@ final class Bench: Sendable {
   }
   func msr(_ number: UInt32, processor: Int = 0) -> UInt64? {
     controller.readModelSpecific(number, processor: processor)
+  }
+
+  /// Masks the 8259s, which do not wait for the guest to set their vectors.
+  func maskPIC() {
+    out(0xff, 0x21)
+    out(0xff, 0xa1)
   }
 
   /// Initialises the 8259s as Linux does: vectors 0x30 and 0x38, all unmasked.

@@ -25,6 +25,24 @@ int apus_signalfd(const int *signals, size_t count);
 /// Takes one signal; its number, or 0 when none is waiting.
 int apus_signalfd_take(int fd);
 
+/// An epoll(7) instance; descriptors that are added are told by their tags when they can be read.
+int apus_epoll(void);
+int apus_epoll_add(int set, int fd, uint64_t tag);
+int apus_epoll_remove(int set, int fd);
+
+/// Waits for descriptors to read; stores at most `count` tags and returns how many. An interrupted
+/// wait reports none.
+int apus_epoll_wait(int set, uint64_t *tags, unsigned int count);
+
+/// Whether the descriptor is an eventfd; -EBADF for none.
+int apus_is_eventfd(int fd);
+
+/// Takes an eventfd's count without ever waiting; whether there was one.
+int apus_eventfd_take(int fd);
+
+/// Whether two descriptors of this process are the same open file.
+int apus_same_file(int one, int other);
+
 /// read(2) and write(2), restarted when interrupted.
 long apus_read(int fd, void *buffer, size_t count);
 long apus_write(int fd, const void *buffer, size_t count);

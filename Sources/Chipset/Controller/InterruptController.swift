@@ -1,37 +1,58 @@
 public import DeviceModel
+public import KVM
 import Synchronization
 
 /// The interrupt hardware of a PC with any number of processors: the 8259 pair, the IOAPIC, a
-/// local APIC for each processor, and the 8254 that drives interrupt 0.
+/// local APIC for each processor, and the 8254 that drives interrupt 0; or local APICs alone.
 ///
-/// Every method takes the one lock and may be called on any thread. `deliver` is called with that
-/// lock held: it notes the event for the processor and wakes it, and must not call back. The
-/// events are `.interrupt` (a hint: ask ``acknowledge(processor:)``, which may say that nothing
-/// is left), and NMI, SMI, INIT and SIPI, which are handed over for good.
+/// Every method takes the one lock and may be called on any thread. Processors are named by the
+/// number that ``addProcessor(identifier:isBootProcessor:deliver:)`` gave.
 public final class InterruptController: Sendable {
   let state: Mutex<ControllerState>
   let clock: any Clock
   let alarm: Alarm
 
   /// - Parameters:
-  ///   - processors: how many; processor n has APIC ID n, and processor 0 boots.
   ///   - clock: what the timers run on.
   ///   - timers: the queue that calls the timers when they are due.
-  ///   - offersX2APIC: whether CPUID shows x2APIC mode.
-  ///   - deliver: tells a processor that something is pending.
-  public init(
-    processors: Int, clock: any Clock, timers: TimerQueue, offersX2APIC: Bool = true,
-    deliver: @escaping @Sendable (_ processor: Int, _ event: ProcessorEvent) -> Void
-  ) {
-    precondition(processors > 0, "a machine has a processor")
+  ///   - outsidePins: leaves the 8259s, the 8254 and the IOAPIC to the client (a "split"
+  ///     controller); the first so many lines then stand for the outside IOAPIC's pins.
+  public init(clock: any Clock, timers: TimerQueue, outsidePins: Int? = nil) {
     self.clock = clock
-    let locals = (0..<processors).map {
-      LocalAPIC(identifier: UInt32($0), isBootProcessor: $0 == 0, offersX2APIC: offersX2APIC)
+    var initial = ControllerState()
+    initial.outsidePins = outsidePins
+    if outsidePins == nil {
+      initial.routes = RoutingTable(.standard, hasChips: true) ?? RoutingTable()
     }
-    state = Mutex(ControllerState(locals: locals, deliver: deliver))
+    state = Mutex(initial)
     alarm = timers.makeAlarm()
     alarm.onFire { [weak self] now in self?.advance(to: now) }
   }
+
+  /// Adds a processor's local APIC; returns its number.
+  ///
+  /// - Parameters:
+  ///   - identifier: the APIC's from power-on; each has its own.
+  ///   - deliver: tells the processor of an event. It is called with the controller's lock held:
+  ///     it notes the event and wakes the processor, and must not call back. The events are
+  ///     `.interrupt` (a hint: ask ``acknowledge(processor:)``, which may say that nothing is
+  ///     left), and others, which are handed over for good.
+  public func addProcessor(
+    identifier: UInt32, isBootProcessor: Bool,
+    deliver: @escaping @Sendable (ProcessorEvent) -> Void
+  ) -> Int {
+    state.withLock { state in
+      var local = LocalAPIC(
+        identifier: identifier, isBootProcessor: isBootProcessor, offersX2APIC: true)
+      local.isEndDirected = state.outsidePins != nil
+      state.locals.append(local)
+      state.deliveries.append(deliver)
+      return state.locals.count - 1
+    }
+  }
+
+  /// Whether the 8259s, the 8254 and the IOAPIC are outside.
+  public var isSplit: Bool { state.withLock { $0.outsidePins != nil } }
 
   /// Runs `body` with the state, then sets the alarm to the timers' first deadline.
   func withTimers<Result>(
@@ -56,17 +77,24 @@ public final class InterruptController: Sendable {
 
   // MARK: Lines and messages
 
-  /// Drives global system interrupt `number` by the wire that belongs to no device; without
-  /// effect when there is no such line.
-  public func setLine(_ number: Int, to isAsserted: Bool) {
-    state.withLock { $0.setOwnWire(of: number, to: isAsserted) }
+  /// Drives global system interrupt `number` by the wire that belongs to no device.
+  ///
+  /// - Parameter wantsStatus: an interrupt of the real-time clock (8) that comes before the last
+  ///   one has ended is refused.
+  /// - Returns: how many took the interrupt; 0 when it was lost in one that waits already; -1 when
+  ///   it is masked, or there is no such line.
+  @discardableResult
+  public func setLine(_ number: Int, to isAsserted: Bool, wantsStatus: Bool = false) -> Int {
+    state.withLock {
+      $0.setLine(number, by: .client, to: isAsserted, wantsStatus: wantsStatus)
+    }
   }
 
-  /// Delivers a message-signalled interrupt; returns whether a processor took it.
+  /// Delivers a message-signalled interrupt; returns how many processors took it, `nil` when the
+  /// address is not one of local APICs'.
   @discardableResult
-  public func signal(address: UInt64, data: UInt32) -> Bool {
-    guard let message = InterruptMessage(address: address, data: data) else { return false }
-    return state.withLock { $0.send(message, from: nil) }
+  public func signal(_ message: MessageInterrupt) -> Int? {
+    state.withLock { $0.deliver(message) }
   }
 
   /// Sends every processor's LINT1 an edge: what an NMI button does.
@@ -79,84 +107,76 @@ public final class InterruptController: Sendable {
     }
   }
 
-  /// Replaces where global system interrupts go.
-  public func setRoutes(_ routes: [[InterruptRoute]]) {
-    state.withLock { $0.setRoutes(routes) }
-  }
-
-  // MARK: A processor's side
-
-  /// Whether the processor would get an interrupt if it asked.
-  public func hasInterrupt(processor: Int) -> Bool {
-    state.withLock { $0.hasInterrupt(processor) }
-  }
-
-  /// The vector of the interrupt to take now, moved into service; `nil` when there is none.
-  public func acknowledge(processor: Int) -> UInt8? {
-    state.withLock { $0.acknowledge(processor) }
-  }
-
-  /// CR8 of the processor, 0 to 15.
-  public func taskPriority(processor: Int) -> UInt8 {
-    state.withLock { $0.locals[processor].taskPriority }
-  }
-
-  public func setTaskPriority(_ priority: UInt8, processor: Int) {
+  /// Replaces where lines lead; returns `false` for routes that cannot be (KVM_SET_GSI_ROUTING's
+  /// EINVAL).
+  public func setRoutes(_ routes: [InterruptRoute]) -> Bool {
     state.withLock { state in
-      state.locals[processor].taskPriority = priority
-      state.announce(processor)
+      let table = RoutingTable(routes, hasChips: state.outsidePins == nil)
+      guard let table else { return false }
+      state.routes = table
+      return true
     }
   }
 
-  /// Resets the processor's local APIC, as INIT does; call it when the processor takes INIT.
-  public func initialize(processor: Int) {
-    withTimers { $0.locals[processor].reset() }
+  /// How messages name processors.
+  public var addressing: MessageAddressing {
+    get { state.withLock { $0.addressing } }
+    set { state.withLock { $0.addressing = newValue } }
   }
 
-  /// Raises the performance-counter interrupt of a processor.
-  public func raisePerformanceInterrupt(processor: Int) {
+  // MARK: Ends
+
+  /// Sets who is told when the interrupt of a line in ``setResampled(_:line:)`` has ended; called
+  /// with the lock held, so it only writes to an eventfd.
+  public func onEnd(_ body: @escaping @Sendable (_ line: Int) -> Void) {
+    state.withLock { $0.resample = body }
+  }
+
+  /// Raises and drops a line by the wire that belongs to no device.
+  public func pulse(line: Int) {
     state.withLock { state in
-      let action = state.locals[processor].raisePerformanceInterrupt()
-      state.perform(action, of: processor)
+      state.setLine(line, by: .client, to: true)
+      state.setLine(line, by: .client, to: false)
     }
   }
-}
 
-/// Where an interrupt line leads.
-public enum InterruptRoute: Hashable, Sendable {
-  /// An input of the 8259 pair, 0 to 15.
-  case pic(Int)
-  /// A pin of the IOAPIC, 0 to 23.
-  case ioapic(Int)
-  /// A message, sent when the line rises.
-  case message(address: UInt64, data: UInt32)
-
-  /// The PC's wiring: 0 to 15 go to the 8259s and the IOAPIC, the timer's to pin 2; the rest
-  /// to the IOAPIC alone.
-  public static let standard: [[InterruptRoute]] = (0..<IOAPIC.pinCount).map { number in
-    switch number {
-    case 0: [.pic(0), .ioapic(2)]
-    // The 8259s' input 2 is the cascade, and pin 2 is the timer's.
-    case 2: []
-    case 1, 3..<16: [.pic(number), .ioapic(number)]
-    default: [.ioapic(number)]
+  /// Starts or stops lowering a line's resampled source at ends of its interrupt.
+  public func setResampled(_ isResampled: Bool, line: Int) {
+    state.withLock { state in
+      if isResampled {
+        state.resampled.insert(line)
+      } else {
+        state.resampled.remove(line)
+        state.setLine(line, by: .resampler, to: false)
+      }
     }
+  }
+
+  /// Raises a line until its interrupt ends.
+  public func raiseUntilEnd(line: Int) {
+    state.withLock { _ = $0.setLine(line, by: .resampler, to: true) }
   }
 }
 
 extension InterruptController: InterruptLines {
+  /// At most 61 wires for one number.
   public func line(_ number: Int) -> any InterruptLine {
-    let wire = state.withLock { $0.addWire(to: number) }
-    return ControllerLine(controller: self, wire: wire)
+    let wire = state.withLock { state in
+      defer { state.wireCounts[number, default: 0] += 1 }
+      return state.wireCounts[number, default: 0]
+    }
+    precondition(wire < LineSource.wireCount, "more devices than an interrupt line takes")
+    return ControllerLine(controller: self, number: number, source: .wire(wire))
   }
 
   /// One wire to the controller.
   private struct ControllerLine: InterruptLine {
     let controller: InterruptController
-    let wire: Int
+    let number: Int
+    let source: LineSource
 
     func set(_ isAsserted: Bool) {
-      controller.state.withLock { $0.setWire(wire, to: isAsserted) }
+      controller.state.withLock { _ = $0.setLine(number, by: source, to: isAsserted) }
     }
   }
 }

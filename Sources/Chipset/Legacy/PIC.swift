@@ -4,11 +4,17 @@
 struct PIC: Sendable {
   /// Requests, those in service, and those masked: a bit for each input.
   var request: UInt8 = 0
-  private(set) var inService: UInt8 = 0
-  /// As firmware leaves it, so that nothing comes before the guest has set vectors.
-  private(set) var mask: UInt8 = 0xff
+  var inService: UInt8 = 0 {
+    didSet { ended |= oldValue & ~inService }
+  }
+  var mask: UInt8 = 0 {
+    didSet { unmasked |= oldValue & ~mask }
+  }
+  /// Inputs whose interrupts have ended, and those unmasked, since the owner last asked.
+  var ended: UInt8 = 0
+  var unmasked: UInt8 = 0
   /// Levels of the inputs.
-  private(set) var lines: UInt8 = 0
+  var lines: UInt8 = 0
   /// Edge/level control register: ones are level-triggered.
   var levelTriggered: UInt8 = 0 {
     // The request of a level-triggered input is its line.
@@ -16,27 +22,30 @@ struct PIC: Sendable {
   }
   /// Inputs that a slave drives: level-triggered whatever the register says.
   let cascade: UInt8
-  private(set) var vectorBase: UInt8 = 0
+  var vectorBase: UInt8 = 0
 
   /// The input with the highest priority.
-  private var top: UInt8 = 0
+  var top: UInt8 = 0
   /// Which initialisation word the data port takes next; zero when initialised.
-  private var expectedWord = 0
-  private var expectsFourthWord = false
+  var expectedWord: UInt8 = 0
+  var expectsFourthWord = false
   private var isSingle = false
-  private var endsAutomatically = false
-  private var rotatesAutomatically = false
-  private var isSpeciallyMasked = false
-  private var isSpeciallyNested = false
-  private var readsInService = false
-  private var isPolled = false
+  var endsAutomatically = false
+  var rotatesAutomatically = false
+  var isSpeciallyMasked = false
+  var isSpeciallyNested = false
+  var readsInService = false
+  var isPolled = false
 
   init(cascade: UInt8 = 0) { self.cascade = cascade }
 
   private var levels: UInt8 { levelTriggered | cascade }
 
-  mutating func setLine(_ input: Int, to isAsserted: Bool) {
+  /// Drives an input; returns -1 when it is masked, 0 when it asks for what is asked already.
+  @discardableResult
+  mutating func setLine(_ input: Int, to isAsserted: Bool) -> Int {
     let bit: UInt8 = 1 << UInt8(input & 7)
+    let isNew = !isAsserted || request & bit == 0 || levels & bit == 0 && lines & bit != 0
     if isAsserted {
       if levels & bit != 0 || lines & bit == 0 { request |= bit }
       lines |= bit
@@ -46,6 +55,7 @@ struct PIC: Sendable {
       if levels & bit != 0 { request &= ~bit }
       lines &= ~bit
     }
+    return mask & bit != 0 ? -1 : isNew ? 1 : 0
   }
 
   /// The input whose interrupt the processor would get now.
@@ -63,6 +73,7 @@ struct PIC: Sendable {
     let bit: UInt8 = 1 << UInt8(input)
     if levels & bit == 0 { request &= ~bit }
     if endsAutomatically {
+      ended |= bit
       if rotatesAutomatically { top = UInt8((input + 1) & 7) }
     } else {
       inService |= bit
@@ -107,6 +118,7 @@ struct PIC: Sendable {
   private mutating func beginInitialisation(_ value: UInt8) {
     mask = 0
     inService = 0
+    ended |= request & ~levels
     request &= levels
     top = 0
     (isSpeciallyMasked, readsInService, isPolled, rotatesAutomatically) =

@@ -1,7 +1,11 @@
 /// The two 8259A of a PC, the second on input 2 of the first, with their edge/level registers.
 public struct PICPair: Sendable {
-  private(set) var first = PIC(cascade: 1 << 2)
-  private(set) var second = PIC()
+  var first = PIC(cascade: 1 << 2)
+  var second = PIC()
+
+  /// The timer, the keyboard, the cascade, the clock and the coprocessor are edges for ever.
+  static let firstLevels: UInt8 = 0xf8
+  static let secondLevels: UInt8 = 0xde
 
   public init() {}
 
@@ -15,14 +19,29 @@ public struct PICPair: Sendable {
   }
 
   /// Drives one of the 16 inputs; 2 is the cascade's own.
-  public mutating func setLine(_ input: Int, to isAsserted: Bool) {
+  ///
+  /// Returns -1 when the input is masked, 0 when it had asked already, else 1.
+  @discardableResult
+  public mutating func setLine(_ input: Int, to isAsserted: Bool) -> Int {
     switch input {
-    case 0, 1, 3...7: first.setLine(input, to: isAsserted)
+    case 0, 1, 3...7: return first.setLine(input, to: isAsserted)
     case 8...15:
-      second.setLine(input - 8, to: isAsserted)
-      cascade()
-    default: break
+      defer { cascade() }
+      return second.setLine(input - 8, to: isAsserted)
+    default: return -1
     }
+  }
+
+  /// The inputs whose interrupts have ended since the last call, a bit for each.
+  mutating func takeEnded() -> UInt16 {
+    defer { (first.ended, second.ended) = (0, 0) }
+    return UInt16(first.ended) | UInt16(second.ended) << 8
+  }
+
+  /// The inputs that were unmasked since the last call.
+  mutating func takeUnmasked() -> UInt16 {
+    defer { (first.unmasked, second.unmasked) = (0, 0) }
+    return UInt16(first.unmasked) | UInt16(second.unmasked) << 8
   }
 
   /// Whether the INTR output is high.
@@ -41,7 +60,7 @@ public struct PICPair: Sendable {
   }
 
   /// Carries the second controller's output to the first.
-  private mutating func cascade() { first.setLine(2, to: second.pending != nil) }
+  mutating func cascade() { first.setLine(2, to: second.pending != nil) }
 
   /// The ports of both and of their edge/level registers.
   private enum Port: UInt16 {
@@ -80,9 +99,8 @@ public struct PICPair: Sendable {
     case .firstData: first.write(value, isData: true)
     case .secondCommand: second.write(value, isData: false)
     case .secondData: second.write(value, isData: true)
-    // The timer, the keyboard, the cascade, the clock and the coprocessor are edges for ever.
-    case .firstLevels: first.levelTriggered = value & 0xf8
-    case .secondLevels: second.levelTriggered = value & 0xde
+    case .firstLevels: first.levelTriggered = value & Self.firstLevels
+    case .secondLevels: second.levelTriggered = value & Self.secondLevels
     }
     cascade()
   }

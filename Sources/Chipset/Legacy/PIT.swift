@@ -2,24 +2,66 @@
 ///
 /// A state machine: time comes as monotonic nanoseconds. Channel 0 is interrupt 0.
 public struct PIT: Sendable {
-  private var channels: [3 of PITChannel] = [
+  var channels: [3 of PITChannel] = [
     PITChannel(gate: true), PITChannel(gate: true), PITChannel(gate: false),
   ]
   /// The software's bits of port 0x61: gate 2, speaker data, two error enables.
-  private var systemControl: UInt8 = 0
+  var systemControl: UInt8 = 0
+  /// An HPET has taken channel 0's place.
+  var isReplaced = false
   /// When channel 0's output rises next, in nanoseconds.
   public private(set) var deadline: UInt64?
+  var reinjection: Reinjection? = Reinjection()
 
   public init() {}
 
   /// Shortest time between two interrupts, so that a guest cannot keep a host thread busy.
   private static let shortestPeriod: UInt64 = 50_000
 
-  /// Lets time pass; returns whether the output of channel 0 has risen.
+  /// Ticks that the guest has not taken yet, where none may be lost.
+  struct Reinjection: Sendable {
+    /// Those that have come, the one being served included.
+    var pending: UInt64 = 0
+    /// The guest has ended the last one.
+    var isEnded = true
+  }
+
+  /// Lets time pass; returns whether interrupt 0 is to be pulsed.
   public mutating func advance(to now: UInt64) -> Bool {
     guard let deadline, deadline <= now else { return false }
+    let ticks = channels[0].rises(from: deadline, through: now)
     self.deadline = channels[0].nextRise(after: now).map { max($0, now + Self.shortestPeriod) }
-    return true
+    reinjection?.pending += ticks
+    return takeTurn()
+  }
+
+  /// Whether a tick can be delivered now; if so, it must be.
+  private mutating func takeTurn() -> Bool {
+    guard let state = reinjection else { return true }
+    reinjection?.isEnded = false
+    return state.isEnded
+  }
+
+  /// Notes that the guest ended interrupt 0; returns whether a tick that waited is to come now.
+  mutating func ended() -> Bool {
+    guard let pending = reinjection?.pending else { return false }
+    reinjection?.isEnded = true
+    guard pending > 0 else { return false }
+    reinjection?.pending = pending - 1
+    return pending > 1 && takeTurn()
+  }
+
+  /// Forgets the ticks that wait: nobody listened, or the timer was set anew.
+  mutating func forgetMissed() {
+    if reinjection != nil { reinjection = Reinjection() }
+  }
+
+  /// Makes channel 0's output rise at a time of the owner's.
+  mutating func schedule(at time: UInt64) { deadline = time }
+
+  /// Finds out anew when channel 0's output rises.
+  mutating func reschedule(now: UInt64) {
+    deadline = isReplaced ? nil : channels[0].nextRise(after: now)
   }
 
   /// The output of a channel.
@@ -38,6 +80,7 @@ public struct PIT: Sendable {
     let index = Int(offset & 3)
     if index < 3 {
       channels[index].write(value, now: now)
+      if index == 0 { forgetMissed() }
     } else if value >> 6 == 3 {
       for channel in 0..<3 where value >> UInt8(channel + 1) & 1 != 0 {
         channels[channel].latch(
@@ -47,7 +90,7 @@ public struct PIT: Sendable {
     } else {
       channels[Int(value >> 6)].control(value, now: now)
     }
-    deadline = channels[0].nextRise(after: now)
+    reschedule(now: now)
   }
 
   // MARK: Port 0x61

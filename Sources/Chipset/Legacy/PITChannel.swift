@@ -8,28 +8,29 @@ struct PITChannel: Sendable {
   static let frequency: UInt64 = 1_193_182
 
   /// When counting began, in nanoseconds; `nil` while it waits for a count or a trigger.
-  private(set) var start: UInt64?
+  var start: UInt64?
   /// Ticks counted when the gate stopped the counter.
-  private var frozen: UInt64?
-  private(set) var mode: UInt8 = 0
+  var frozen: UInt64?
+  var mode: UInt8 = 0
   /// The count loaded, 1 to 65,536.
-  private(set) var reload: UInt64 = 0x10000
-  private(set) var gate: Bool
-  private var isBCD = false
-  /// How the guest moves the two bytes: 1 low, 2 high, 3 low then high.
-  private var access: UInt8 = 3
-  private var writesHigh = false
-  private var readsHigh = false
-  private var firstByte: UInt8 = 0
-  private var latchedCount: UInt16?
-  private var latchedStatus: UInt8?
-  private var isNull = true
+  var reload: UInt64 = 0x10000
+  var gate: Bool
+  var isBCD = false
+  /// How the guest moves the two bytes: 1 low, 2 high, 3 low then high; 0 before it said so.
+  var access: UInt8 = 0
+  var writesHigh = false
+  var readsHigh = false
+  var firstByte: UInt8 = 0
+  var latchedCount: UInt16?
+  var latchedStatus: UInt8?
+  /// No count was written since the last control word.
+  var isNull = true
 
   init(gate: Bool) { self.gate = gate }
 
   // MARK: Counting
 
-  private func elapsed(at now: UInt64) -> UInt64? {
+  func elapsed(at now: UInt64) -> UInt64? {
     if let frozen { return frozen }
     guard let start else { return nil }
     // Another thread may have seen a moment before the start.
@@ -94,6 +95,13 @@ struct PITChannel: Sendable {
     return start &+ scaled(rise, by: 1_000_000_000, over: Self.frequency)
   }
 
+  /// How often the output rose from `deadline`, a moment when it did, through `now`.
+  func rises(from deadline: UInt64, through now: UInt64) -> UInt64 {
+    guard mode == 2 || mode == 3, let start, let ticks = elapsed(at: now) else { return 1 }
+    let before = Self.ticks(deadline &- min(start, deadline))
+    return max(1, ticks / period - min(ticks, before) / period + 1)
+  }
+
   /// Drives the gate; channels 0 and 1 have theirs tied high.
   mutating func setGate(_ level: Bool, now: UInt64) {
     guard level != gate else { return }
@@ -150,7 +158,7 @@ struct PITChannel: Sendable {
     let (low, high) = (UInt8(value & 0xff), UInt8(value >> 8))
     guard access == 3 else {
       latchedCount = nil
-      return access == 1 ? low : high
+      return access == 2 ? high : low
     }
     if readsHigh { latchedCount = nil }
     readsHigh.toggle()
@@ -159,9 +167,8 @@ struct PITChannel: Sendable {
 
   mutating func write(_ value: UInt8, now: UInt64) {
     switch access {
-    case 1: load(UInt16(value), now: now)
     case 2: load(UInt16(value) << 8, now: now)
-    default:
+    case 3:
       if writesHigh {
         load(UInt16(value) << 8 | UInt16(firstByte), now: now)
       } else {
@@ -170,6 +177,7 @@ struct PITChannel: Sendable {
         if mode == 0 { (start, frozen) = (nil, nil) }
       }
       writesHigh.toggle()
+    default: load(UInt16(value), now: now)
     }
   }
 

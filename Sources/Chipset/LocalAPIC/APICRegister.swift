@@ -85,8 +85,8 @@ public struct InterruptMessage: Hashable, Sendable, BitwiseCopyable {
   public var destination: UInt32
   public var isLogical: Bool
   public var shorthand: Shorthand
-  /// Whether `destination` names everybody: all ones, in the sender's width.
-  public var isBroadcast: Bool
+  /// Whether a processor sent it, whose destination field is as wide as its APIC's mode has it.
+  public var isFromProcessor = false
 
   /// A message with an 8-bit destination, as IOAPICs and devices send it.
   public init(
@@ -95,21 +95,22 @@ public struct InterruptMessage: Hashable, Sendable, BitwiseCopyable {
     (self.vector, self.mode, self.isLevel) = (vector, mode, isLevel)
     (self.destination, self.isLogical) = (destination, isLogical)
     shorthand = .none
-    isBroadcast = destination == 0xff
   }
 
   /// A message-signalled interrupt; `nil` when the address is not one of the local APICs'.
   ///
-  /// Address bits 11 to 5 extend the destination to 15 bits, as hypervisors agreed on.
+  /// The destination has 8 bits, or 32 with `isExtended`: the upper ones are then the upper half
+  /// of the address, as KVM_CAP_X2APIC_API has it.
   /// Reference: SDM vol. 3A, section 11.11.
-  public init?(address: UInt64, data: UInt32) {
-    guard address >> 20 == 0xfee, let mode = DeliveryMode(rawValue: UInt8(data >> 8 & 7)) else {
-      return nil
-    }
+  public init?(address: UInt64, data: UInt32, isExtended: Bool = false) {
     let low = UInt32(truncatingIfNeeded: address)
+    let high = UInt32(truncatingIfNeeded: address >> 32)
+    guard low >> 20 == 0xfee, isExtended ? high & 0xff == 0 : high == 0,
+      let mode = DeliveryMode(rawValue: UInt8(data >> 8 & 7))
+    else { return nil }
     self.init(
       vector: UInt8(data & 0xff), mode: mode, isLevel: data >> 15 & 1 != 0,
-      destination: low >> 12 & 0xff | (low >> 5 & 0x7f) << 8, isLogical: low >> 2 & 1 != 0)
+      destination: low >> 12 & 0xff | high, isLogical: low >> 2 & 1 != 0)
     // The redirection hint asks for one of the processors named instead of all of them.
     if low >> 3 & 1 != 0, mode == .fixed { self.mode = .lowestPriority }
   }

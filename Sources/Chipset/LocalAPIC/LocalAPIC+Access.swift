@@ -43,10 +43,20 @@ extension LocalAPIC {
     guard isX2APIC, let register = APICRegister(offset: number &<< 4) else { return nil }
     let low = UInt32(truncatingIfNeeded: value)
     if register == .commandLow {
+      guard low & Self.reservedCommandBits == 0 else { return nil }
       self[.commandHigh] = UInt32(truncatingIfNeeded: value >> 32)
       return write(low, to: .commandLow, now: now)
     }
     guard value >> 32 == 0 else { return nil }
+    return writeExtended(low, to: register, now: now)
+  }
+
+  /// What x2APIC mode faults on in the interrupt command register.
+  private static let reservedCommandBits: UInt32 = 0xfff3_2000
+
+  private mutating func writeExtended(
+    _ low: UInt32, to register: APICRegister, now: UInt64
+  ) -> APICAction? {
     switch register {
     case .endOfInterrupt, .errorStatus:
       return low == 0 ? write(low, to: register, now: now) : nil
@@ -54,7 +64,8 @@ extension LocalAPIC {
       return low <= 0xff ? write(low, to: register, now: now) : nil
     case .spuriousVector:
       // Linux sets bit 9, which turned off focus checking when that existed.
-      return low & ~0x3ff == 0 ? write(low, to: register, now: now) : nil
+      return low & ~(0x3ff | SpuriousVector.suppressesEnds) == 0
+        ? write(low, to: register, now: now) : nil
     case .divide:
       return low & ~0xb == 0 ? write(low, to: register, now: now) : nil
     case .selfInterrupt:
@@ -62,6 +73,7 @@ extension LocalAPIC {
       var message = InterruptMessage(
         vector: UInt8(low), mode: .fixed, isLevel: false, destination: 0, isLogical: false)
       message.shorthand = .itself
+      message.isFromProcessor = true
       return checked(message)
     case .timer, .thermal, .performance, .local0, .local1, .error, .initialCount:
       // Reserved bits are dropped, the delivery status among them.
@@ -75,7 +87,7 @@ extension LocalAPIC {
 
   /// Whether a write to the register at this offset may make the APIC take what it did not.
   static func affectsAcceptance(_ offset: UInt64) -> Bool {
-    offset == 0xf0 || offset == 0xd0 || offset == 0xe0
+    offset == 0x20 || offset == 0xf0 || offset == 0xd0 || offset == 0xe0
   }
 
   /// The register at a multiple of 16; `nil` where there is none.
@@ -106,7 +118,8 @@ extension LocalAPIC {
     case .thermal, .performance, .local0, .local1, .error: setVector(value, of: register)
     case .initialCount: setInitialCount(value, now: now)
     case .divide: setDivide(value & 0xb, now: now)
-    case .selfInterrupt, .identifier, .version, .arbitrationPriority, .processorPriority,
+    case .identifier: if !isX2APIC { self[.identifier] = value & 0xff00_0000 }
+    case .selfInterrupt, .version, .arbitrationPriority, .processorPriority,
       .remoteRead, .inService, .triggerMode, .interruptRequest, .currentCount:
       break
     }
@@ -121,11 +134,15 @@ extension LocalAPIC {
   }
 
   private mutating func setSpuriousVector(_ value: UInt32) {
-    self[.spuriousVector] = value & 0x3ff
+    self[.spuriousVector] = value & spuriousMask
     guard value & 0x100 == 0 else { return }
     for index in APICRegister.vectorTable.indices {
       self[APICRegister.vectorTable[index]] |= LocalVector.masked
     }
+  }
+
+  private var spuriousMask: UInt32 {
+    self[.version] & Self.canSuppressEnds != 0 ? 0x3ff | SpuriousVector.suppressesEnds : 0x3ff
   }
 
   /// Makes the errors since the last write readable.
@@ -135,19 +152,21 @@ extension LocalAPIC {
   }
 
   /// Writes IA32_APIC_BASE; returns `false` for a change of mode or bits that raises #GP.
-  public mutating func setBase(_ value: UInt64) -> Bool {
+  ///
+  /// A restored state may change the mode in ways that software cannot.
+  public mutating func setBase(_ value: UInt64, isRestored: Bool = false) -> Bool {
     guard value & APICBase.reserved == 0 else { return false }
     let (old, new) = (base, value)
     let isEnabled = new & APICBase.enabled != 0
-    let isExtended = new & APICBase.extended != 0
-    if isExtended {
+    if new & APICBase.extended != 0 {
       // x2APIC mode is entered from xAPIC mode only.
-      guard isEnabled, offersX2APIC, old & APICBase.enabled != 0 else { return false }
-    } else if isEnabled, old & APICBase.extended != 0 {
+      guard isEnabled, offersX2APIC, old & APICBase.enabled != 0 || isRestored else {
+        return false
+      }
+    } else if isEnabled, old & APICBase.extended != 0, !isRestored {
       return false
     }
-    let bootBit = isBootProcessor ? APICBase.bootProcessor : 0
-    base = new & ~APICBase.bootProcessor | bootBit
+    base = new
     if (old ^ new) & APICBase.enabled != 0 { reset() }
     if (old ^ new) & APICBase.extended != 0 { setIdentifier() }
     return true

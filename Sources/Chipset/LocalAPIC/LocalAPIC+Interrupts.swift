@@ -17,6 +17,11 @@ extension LocalAPIC {
     return vector >> 4 > processorPriority >> 4 ? vector : nil
   }
 
+  /// Whether the interrupt is requested or in service: accepted, and not ended.
+  func isUnfinished(_ vector: UInt8) -> Bool {
+    bit(vector, in: .interruptRequest) || bit(vector, in: .inService)
+  }
+
   /// Moves the pending vector into service and returns it.
   public mutating func acknowledge() -> UInt8? {
     guard let vector = pendingVector else { return nil }
@@ -42,7 +47,10 @@ extension LocalAPIC {
   mutating func endInterrupt() -> APICAction {
     guard let vector = highest(.inService) else { return .none }
     setBit(vector, in: .inService, to: false)
-    return bit(vector, in: .triggerMode) ? .endOfInterrupt(vector) : .none
+    // With ends suppressed, software tells the IOAPIC itself.
+    let isSuppressed = self[.spuriousVector] & SpuriousVector.suppressesEnds != 0
+    return .endOfInterrupt(
+      vector, isLevel: bit(vector, in: .triggerMode) && !isSuppressed)
   }
 
   /// Delivers what an entry of the local vector table says.
@@ -79,10 +87,17 @@ extension LocalAPIC {
 
   /// Whether an interrupt of the 8259 reaches the processor: LINT0 says ExtINT, or no APIC is on.
   public var takesExternalInterrupts: Bool {
-    guard isPresent else { return isBootProcessor }
+    guard isPresent else { return true }
     let entry = self[.local0]
     return entry & LocalVector.masked == 0
       && entry >> 8 & 7 == UInt32(DeliveryMode.external.rawValue)
+  }
+
+  /// Whether LINT0 is an NMI, as kernels have it who use the timer for a watchdog.
+  var takesTimerAsNonMaskable: Bool {
+    let entry = self[.local0]
+    return isPresent && entry & LocalVector.masked == 0
+      && entry >> 8 & 7 == UInt32(DeliveryMode.nonMaskable.rawValue)
   }
 
   // MARK: Sets of vectors

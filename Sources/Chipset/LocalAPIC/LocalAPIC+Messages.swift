@@ -2,7 +2,7 @@ extension LocalAPIC {
   /// Sends what the low half of the interrupt command register says.
   mutating func command(_ value: UInt32) -> APICAction {
     // Delivery is immediate: the delivery status never reads as pending.
-    self[.commandLow] = value & 0x000c_cfff
+    self[.commandLow] = value & ~0x1000
     let isAsserted = value >> 14 & 1 != 0
     guard let mode = DeliveryMode(rawValue: UInt8(value >> 8 & 7)), mode != .external else {
       return .none
@@ -14,7 +14,7 @@ extension LocalAPIC {
     var message = InterruptMessage(
       vector: UInt8(value & 0xff), mode: mode, isLevel: false,
       destination: isX2APIC ? high : high >> 24, isLogical: value >> 11 & 1 != 0)
-    if isX2APIC { message.isBroadcast = high == 0xffff_ffff }
+    message.isFromProcessor = true
     message.shorthand = InterruptMessage.Shorthand(rawValue: UInt8(value >> 18 & 3)) ?? .none
     return checked(message)
   }
@@ -30,18 +30,31 @@ extension LocalAPIC {
 
   /// Whether this APIC is one that `message`, sent without shorthand, is for.
   ///
+  /// `hasWideBroadcast` says that 0xff from a device names one x2APIC, not all: what
+  /// KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK asks for.
   /// Reference: SDM vol. 3A, sections 11.6.2 and 11.12.10.
-  public func matches(_ message: InterruptMessage) -> Bool {
+  public func matches(_ message: InterruptMessage, hasWideBroadcast: Bool = false) -> Bool {
     guard isPresent else { return false }
-    if message.isBroadcast && (!message.isLogical || isX2APIC) { return true }
     let destination = message.destination
-    guard message.isLogical else { return destination == identifier }
-    let logical = self[.logicalDestination]
     if isX2APIC {
+      let isQuirk = destination == 0xff && !message.isFromProcessor && !hasWideBroadcast
+      if isQuirk || destination == .max { return true }
+      guard message.isLogical else { return destination == identifier }
+      let logical = self[.logicalDestination]
       return logical >> 16 == destination >> 16 && logical & destination & 0xffff != 0
     }
+    if destination == 0xff { return true }
+    guard message.isLogical else {
+      // An identifier too large for its register can be named in full all the same.
+      return destination == self[.identifier] >> 24
+        || identifier > 0xff && destination == identifier
+    }
+    return matchesLogical(destination)
+  }
+
+  private func matchesLogical(_ destination: UInt32) -> Bool {
     guard destination <= 0xff else { return false }
-    let own = logical >> 24
+    let own = self[.logicalDestination] >> 24
     switch self[.destinationFormat] >> 28 {
     case 0xf: return own & destination != 0
     case 0x0:

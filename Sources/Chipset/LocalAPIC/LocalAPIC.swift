@@ -3,8 +3,8 @@ public enum APICAction: Hashable, Sendable {
   case none
   /// Send an interrupt to other processors, or this one.
   case send(InterruptMessage)
-  /// Tell the IOAPICs that a level-triggered interrupt with this vector has been served.
-  case endOfInterrupt(UInt8)
+  /// Tell the IOAPICs that an interrupt with this vector has been served.
+  case endOfInterrupt(UInt8, isLevel: Bool)
   /// An interrupt of the local vector table that does not go through the request register.
   case local(ProcessorEvent)
 }
@@ -26,7 +26,11 @@ public struct LocalAPIC: Sendable {
   /// IA32_APIC_BASE.
   public internal(set) var base: UInt64
   let isBootProcessor: Bool
-  let offersX2APIC: Bool
+  /// Whether CPUID says that x2APIC mode exists.
+  public var offersX2APIC: Bool { didSet { setVersion() } }
+  /// Whether the IOAPICs outside can be told of ends directly, so that broadcasts of them can be
+  /// suppressed (bit 24 of the version).
+  var isEndDirected = false { didSet { setVersion() } }
 
   /// - Parameters:
   ///   - identifier: the initial APIC ID.
@@ -44,7 +48,7 @@ public struct LocalAPIC: Sendable {
     words = .init(repeating: 0)
     timer = APICTimer()
     errors = 0
-    self[.version] = 0x0005_0014
+    setVersion()
     self[.destinationFormat] = 0xffff_ffff
     self[.spuriousVector] = 0xff
     for index in APICRegister.vectorTable.indices {
@@ -53,6 +57,12 @@ public struct LocalAPIC: Sendable {
     // Without firmware nobody else connects the 8259 to the boot processor (KVM does the same).
     if isBootProcessor { self[.local0] = UInt32(DeliveryMode.external.rawValue) << 8 }
     setIdentifier()
+  }
+
+  static let canSuppressEnds: UInt32 = 1 << 24
+
+  mutating func setVersion() {
+    self[.version] = 0x0005_0014 | (isEndDirected && offersX2APIC ? Self.canSuppressEnds : 0)
   }
 
   /// Whether the APIC is not switched off in IA32_APIC_BASE.
@@ -92,6 +102,12 @@ enum APICBase {
   static let reserved: UInt64 = 0xfff0_0000_0000_02ff
 }
 
+/// Bits of the spurious-interrupt vector register.
+enum SpuriousVector {
+  /// Ends of level-triggered interrupts are not broadcast to IOAPICs.
+  static let suppressesEnds: UInt32 = 1 << 12
+}
+
 /// Bits of a local vector table entry.
 enum LocalVector {
   static let masked: UInt32 = 1 << 16
@@ -107,4 +123,6 @@ public enum ProcessorEvent: Hashable, Sendable, BitwiseCopyable {
   case initialize
   /// SIPI: start in real mode at `vector` * 4096.
   case startup(vector: UInt8)
+  /// The processor ended a level-triggered interrupt of an IOAPIC outside.
+  case endOfInterrupt(vector: UInt8)
 }

@@ -22,6 +22,20 @@ struct UserAddress {
     }
   }
 
+  /// Copies structures in that lie one after the other.
+  func load<Structure>(
+    _ type: Structure.Type, count: Int
+  ) throws(KVMError) -> [Structure] {
+    if count == 0 { return [] }
+    let bytes = try bytes(count: count * MemoryLayout<Structure>.stride)
+    return unsafe bytes.withUnsafeBytes { bytes in
+      unsafe withUnsafeTemporaryAllocation(of: Structure.self, capacity: count) { place in
+        unsafe UnsafeMutableRawBufferPointer(place).copyMemory(from: bytes)
+        return unsafe Array(place)
+      }
+    }
+  }
+
   /// Copies a structure out.
   func store<Structure>(_ structure: Structure) throws(KVMError) {
     let result = unsafe withUnsafeBytes(of: structure) { bytes in

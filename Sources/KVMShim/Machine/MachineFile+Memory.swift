@@ -19,7 +19,7 @@ extension MachineFile {
     return try done(machine.setIdentityMapAddress(address))
   }
 
-  #if CHIPS
+  #if DIRTY_LOG
     func readDirtyLog(_ argument: UserAddress) throws(KVMError) -> Int {
       let question = try argument.load(kvm_dirty_log.self)
       let pages = try machine.dirtyPages(slot: unsafe question.slot)

@@ -34,25 +34,23 @@ extension ProcessorFile {
     return 0
   }
 
-  #if CHIPS
-    func setLocalAPIC(_ argument: UserAddress) throws(KVMError) -> Int {
-      let state = LocalAPICState(try argument.load(kvm_lapic_state.self))
-      return try done(cpu.setLocalAPIC(state))
-    }
+  func setLocalAPIC(_ argument: UserAddress) throws(KVMError) -> Int {
+    let state = LocalAPICState(try argument.load(kvm_lapic_state.self))
+    return try done(cpu.setLocalAPIC(state))
+  }
 
-    func reportTaskPriority(_ argument: UserAddress) throws(KVMError) -> Int {
-      let values = try argument.load(kvm_tpr_access_ctl.self)
-      guard values.flags == 0 else { throw .invalid }
-      try cpu.reportTaskPriorityAccess(values.enabled != 0)
-      return try argument.put(values)
-    }
+  func reportTaskPriority(_ argument: UserAddress) throws(KVMError) -> Int {
+    let values = try argument.load(kvm_tpr_access_ctl.self)
+    guard values.flags == 0 else { throw .invalid }
+    try cpu.reportTaskPriorityAccess(values.enabled != 0)
+    return try argument.put(values)
+  }
 
-    func setVirtualAPICAddress(_ argument: UserAddress) throws(KVMError) -> Int {
-      let address = try argument.load(kvm_vapic_addr.self).vapic_addr
-      return try done(cpu.setVirtualAPICAddress(address))
-    }
+  func setVirtualAPICAddress(_ argument: UserAddress) throws(KVMError) -> Int {
+    let address = try argument.load(kvm_vapic_addr.self).vapic_addr
+    return try done(cpu.setVirtualAPICAddress(address))
+  }
 
-  #endif
   func setMachineCheckCapabilities(_ argument: UserAddress) throws(KVMError) -> Int {
     let capabilities = try argument.load(UInt64.self)
     return try done(cpu.setMachineCheckCapabilities(capabilities))

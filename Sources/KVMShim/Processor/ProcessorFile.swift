@@ -28,6 +28,7 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
     do throws(SystemError) {
       let file = try FileDescriptor.duplicate(of: descriptor)
       mapping = try Mapping(shared: file, size: size, protection: 3)
+      try machine.machine.shareCoalescedRing(file, size: size)
     } catch {
       throw .system(error.errno)
     }
@@ -85,12 +86,10 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
     case .KVM_GET_VCPU_EVENTS: try argument.put(kvm_vcpu_events(cpu.events()))
     case .KVM_SET_VCPU_EVENTS: try setEvents(argument)
     case .KVM_SET_SIGNAL_MASK: try setSignalMask(argument)
-    #if CHIPS
-      case .KVM_GET_LAPIC: try argument.put(kvm_lapic_state(cpu.localAPIC()))
-      case .KVM_SET_LAPIC: try setLocalAPIC(argument)
-      case .KVM_TPR_ACCESS_REPORTING: try reportTaskPriority(argument)
-      case .KVM_SET_VAPIC_ADDR: try setVirtualAPICAddress(argument)
-    #endif
+    case .KVM_GET_LAPIC: try argument.put(kvm_lapic_state(cpu.localAPIC()))
+    case .KVM_SET_LAPIC: try setLocalAPIC(argument)
+    case .KVM_TPR_ACCESS_REPORTING: try reportTaskPriority(argument)
+    case .KVM_SET_VAPIC_ADDR: try setVirtualAPICAddress(argument)
     case .KVM_X86_SETUP_MCE: try setMachineCheckCapabilities(argument)
     case .KVM_X86_SET_MCE: try reportMachineCheck(argument)
 

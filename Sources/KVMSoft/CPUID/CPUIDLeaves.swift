@@ -57,15 +57,18 @@ enum CPUIDLeaves {
     return states & 4 == 0 ? entries : entries + [CPUIDEntry(0xd, 2, (256, 576, 0, 0))]
   }
 
-  /// Bits of leaf 4000_0001: what ``ParavirtualClock`` does, and that ports need no delay.
-  private static let clockFeatures: UInt32 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 24
+  /// Bits of leaf 4000_0001: ``ParavirtualClock`` by its old and new registers, and that ports need
+  /// no delay; asynchronous page faults (bits 4 and 14), ``StealTime`` (5), ends of interrupts in
+  /// memory (6), poll control (12); counters that agree (24).
+  private static let paravirtualFeatures: UInt32 =
+    1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 12 | 1 << 14 | 1 << 24
 
   private static let hypervisor: [CPUIDEntry] = {
     let name = text("KVMKVMKVM\0\0\0")
     let kilohertz = UInt32(truncatingIfNeeded: HostProcessor.timeStampKilohertz)
     return [
       CPUIDEntry(0x4000_0000, nil, (0x4000_0010, name[0], name[1], name[2])),
-      CPUIDEntry(0x4000_0001, nil, (clockFeatures, 0, 0, 0)),
+      CPUIDEntry(0x4000_0001, nil, (paravirtualFeatures, 0, 0, 0)),
       CPUIDEntry(0x4000_0010, nil, (kilohertz, busHertz / 1000, 0, 0)),
     ]
   }()

@@ -9,6 +9,7 @@ private enum Register {
   static let x2APIC: ClosedRange<UInt32> = 0x800...0x8ff
   /// Both numbers of each of KVM's clocks.
   static let wallClock: Set<UInt32> = [0x11, 0x4b56_4d00]
+  static let stealTime: UInt32 = 0x4b56_4d03
   static let systemTime: Set<UInt32> = [0x12, 0x4b56_4d01]
 }
 
@@ -17,14 +18,15 @@ extension SoftEnvironment {
     switch number {
     case Register.apicBase: return apicBase
     case Register.timeStampDeadline, Register.x2APIC:
-      return chips?.controller.readModelSpecific(number, processor: id)
+      return chips?.controller.readModelSpecific(number, processor: index)
     case Register.timeStampAdjust: return (processor?.cpu.timeStampOffset ?? 0) &+ epoch.timeStamp
     default: break
     }
     if let value = machineCheck.read(number) { return value }
-    if Register.wallClock.contains(number) { return clock.wallClock }
+    if Register.wallClock.contains(number) { return clock.timeline.wallClockAddress }
     if Register.systemTime.contains(number) { return clock.systemTime }
-    return models.read(number)
+    if number == Register.stealTime { return steal.register }
+    return paravirtual.read(number) ?? models.read(number)
   }
 
   func writeModelSpecific(_ number: UInt32, value: UInt64) -> Bool {
@@ -45,10 +47,12 @@ extension SoftEnvironment {
       return true
     }
     if Register.systemTime.contains(number) {
-      clock.setSystemTime(value, in: memory, offset: processor?.cpu.timeStampOffset ?? 0)
+      clock.setSystemTime(value, in: memory, timeStamp: processor?.timeStamp ?? 0)
       return true
     }
-    return models.write(number, value, byHost: isHostWriting)
+    if number == Register.stealTime { return steal.set(value) }
+    return paravirtual.write(number, value)
+      ?? models.write(number, value, byHost: isHostWriting)
   }
 
   /// IA32_TSC_ADJUST is what the counter is ahead of the machine's, so that writing the counter
@@ -62,7 +66,13 @@ extension SoftEnvironment {
   func timeStampChanged() {
     guard let processor else { return }
     chips?.controller.timestampChanged(
-      processor: id, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
-    clock.setSystemTime(clock.systemTime, in: memory, offset: processor.cpu.timeStampOffset)
+      processor: index, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
+    clock.setSystemTime(clock.systemTime, in: memory, timeStamp: processor.timeStamp)
+  }
+
+  /// Shows the guest what has become of the time since it ran last.
+  func refreshTime() {
+    if clock.isStale { clock.publish(in: memory, timeStamp: processor?.timeStamp ?? 0) }
+    steal.update(in: memory)
   }
 }

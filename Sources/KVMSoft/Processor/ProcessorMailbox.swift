@@ -12,6 +12,8 @@ final class ProcessorMailbox: Sendable {
     var isReset = false
     /// The vector of a SIPI that came.
     var startup: UInt8?
+    /// The vector of an interrupt of an I/O APIC outside that has ended.
+    var ended: UInt8?
     /// The flag of the processor, while there is one.
     var attention: AttentionFlag?
   }
@@ -30,6 +32,7 @@ final class ProcessorMailbox: Sendable {
       case .nonMaskable: state.hasNonMaskable = true
       case .initialize: state.isReset = true
       case .startup(let vector): state.startup = vector
+      case .endOfInterrupt(let vector): state.ended = vector
       // There is no system-management mode to enter.
       case .systemManagement: return
       }
@@ -44,7 +47,7 @@ final class ProcessorMailbox: Sendable {
   /// Whether the processor must leave its translated code: what waits is more than an interrupt.
   var wantsToStop: Bool {
     if isRung.load(ordering: .acquiring) { return true }
-    return state.withLock { $0.isReset || $0.startup != nil }
+    return state.withLock { $0.isReset || $0.startup != nil || $0.ended != nil }
   }
 
   var hasNonMaskable: Bool { state.withLock { $0.hasNonMaskable } }
@@ -54,6 +57,14 @@ final class ProcessorMailbox: Sendable {
     state.withLock { state in
       defer { state.hasNonMaskable = false }
       return state.hasNonMaskable
+    }
+  }
+
+  /// Takes the vector of an outside I/O APIC's interrupt that has ended.
+  func takeEnd() -> UInt8? {
+    state.withLock { state in
+      defer { state.ended = nil }
+      return state.ended
     }
   }
 

@@ -50,10 +50,9 @@ extension SoftCPU: TimedCPU {
 
   /// The guest is told by a flag in its clock's page.
   public func clockWasPaused() throws(KVMError) {
-    guard environment.clock.systemTime & 1 != 0 else {
+    guard environment.clock.notePause() else {
       throw .refused(call: "KVM_KVMCLOCK_CTRL", errno: EINVAL)
     }
-    environment.clock.markPaused(in: environment.memory)
   }
 }
 

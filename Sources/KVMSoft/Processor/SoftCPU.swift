@@ -7,12 +7,12 @@ import X86
 
 /// A virtual processor of the software engine.
 public final class SoftCPU: VirtualCPU {
-  let id: Int
   let processor: Processor
   let environment: SoftEnvironment
   let mailbox: ProcessorMailbox
   /// Keeps the machine, and with it the timers' thread.
   let machine: SoftMachine
+  let isBootProcessor: Bool
   /// What it waits for before it runs anything.
   var waiting = Waiting.nothing
   /// The vector of the last SIPI.
@@ -25,11 +25,10 @@ public final class SoftCPU: VirtualCPU {
   var relay: ExitRelay?
 
   init(id: UInt32, machine: SoftMachine) throws(KVMError) {
-    self.id = Int(id)
     self.machine = machine
-    mailbox = machine.mailboxes[Int(id)]
-    let chips = machine.chips.withLock { $0 }
-    environment = SoftEnvironment(id: Int(id), machine: machine, chips: chips)
+    mailbox = ProcessorMailbox()
+    isBootProcessor = id == machine.bootProcessor
+    environment = SoftEnvironment(id: id, machine: machine, mailbox: mailbox)
     do throws(SystemError) {
       processor = try Processor(
         memory: machine.memory, environment: environment,
@@ -37,7 +36,7 @@ public final class SoftCPU: VirtualCPU {
     } catch {
       throw .refused(call: error.call, errno: error.errno)
     }
-    waiting = id != 0 && chips != nil ? .initialization : .nothing
+    waiting = !isBootProcessor && environment.chips != nil ? .initialization : .nothing
     environment.processor = processor
     processor.cpu.timeStampOffset = 0 &- machine.epoch.timeStamp
     resetRegisters()
@@ -64,10 +63,12 @@ public final class SoftCPU: VirtualCPU {
 
   /// Runs guest code, with device accesses going to the environment's handler.
   func runUntilStop() -> Stop {
+    environment.refreshTime()
     if environment.wantsInterruptWindow { processor.doorbell.ring() }
     hasRun = true
     while true {
       if environment.mustStop || mailbox.takeRing() { return .interrupted }
+      if let vector = mailbox.takeEnd() { return .endOfInterrupt(vector: vector) }
       if let stop = environment.takeStop() { return stop }
       serveStartup()
       if waiting != .nothing || processor.cpu.halted != 0 {
@@ -115,8 +116,8 @@ public final class SoftCPU: VirtualCPU {
     }
     if isReset {
       resetRegisters()
-      environment.chips?.controller.initialize(processor: id)
-      waiting = id == 0 ? .nothing : .startup
+      environment.chips?.controller.initialize(processor: environment.index)
+      waiting = isBootProcessor ? .nothing : .startup
     }
     if let vector { startupVector = vector }
     guard waiting == .startup, let vector else { return }

@@ -6,11 +6,13 @@ import KVM
 
 /// The machine around one processor, as the engine sees it.
 final class SoftEnvironment: ProcessorEnvironment {
-  let id: Int
+  /// The processor's number at the interrupt controller.
+  let index: Int
   let memory: GuestMemory
   let epoch: MachineEpoch
   let chips: InterruptChips?
   private let mailbox: ProcessorMailbox
+  private let guestWrites: GuestWrites
   /// The devices of the run in progress.
   var handler: (any ExitHandler)?
   /// The same, where accesses end the run.
@@ -34,6 +36,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// A model-specific register is being set from outside, where more is allowed.
   var isHostWriting = false
   var clock: ParavirtualClock
+  var steal = StealTime()
+  var paravirtual = ParavirtualRegisters()
   /// Set right after the processor is made, and outlived by it.
   weak var processor: Processor?
   /// CR8 and IA32_APIC_BASE on machines without a controller.
@@ -42,16 +46,21 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// The address of the local APIC's page, if it has one.
   private var localPage: UInt64?
 
-  init(id: Int, machine: SoftMachine, chips: InterruptChips?) {
-    self.id = id
-    self.chips = chips
+  init(id: UInt32, machine: SoftMachine, mailbox: ProcessorMailbox) {
+    let isBootProcessor = id == machine.bootProcessor
+    chips = machine.chips.withLock { $0 }
+    self.mailbox = mailbox
+    guestWrites = machine.guestWrites
+    index =
+      chips?.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
+        mailbox.post($0)
+      } ?? 0
     memory = machine.memory
     self.machine = machine.settings
     epoch = machine.epoch
-    mailbox = machine.mailboxes[id]
-    clock = ParavirtualClock(epoch: machine.epoch)
-    ownAPICBase = 0xfee0_0800 | (id == 0 ? 0x100 : 0)
-    localPage = chips?.controller.localPage(processor: id)
+    clock = ParavirtualClock(timeline: machine.timeline)
+    ownAPICBase = 0xfee0_0800 | (isBootProcessor ? 0x100 : 0)
+    localPage = chips?.controller.localPage(processor: index)
   }
 
   // MARK: Ports and memory
@@ -80,6 +89,7 @@ final class SoftEnvironment: ProcessorEnvironment {
     {
       return
     }
+    if guestWrites.take(UInt64(value), to: UInt64(port), size: size, in: .ports) { return }
     handler?.writePort(port, value: value, size: size)
   }
 
@@ -88,28 +98,28 @@ final class SoftEnvironment: ProcessorEnvironment {
       return handler?.readMemory(address, size: size) ?? .max
     }
     if address & ~0xfff == localPage {
-      return chips.controller.readLocal(address & 0xfff, width: width, processor: id)
+      return chips.controller.readLocal(address & 0xfff, width: width, processor: index)
     }
     return chips.memory.readOwned(address, width: width)
       ?? handler?.readMemory(address, size: size) ?? .max
   }
 
   func writeMemory(_ address: UInt64, value: UInt64, size: Int) {
-    guard let chips, let width = AccessWidth(bytes: size) else {
-      handler?.writeMemory(address, value: value, size: size)
-      return
+    if let chips, let width = AccessWidth(bytes: size) {
+      if address & ~0xfff == localPage {
+        chips.controller.writeLocal(value, to: address & 0xfff, width: width, processor: index)
+        return
+      }
+      if chips.memory.write(value, to: address, width: width) { return }
     }
-    if address & ~0xfff == localPage {
-      chips.controller.writeLocal(value, to: address & 0xfff, width: width, processor: id)
-    } else if !chips.memory.write(value, to: address, width: width) {
-      handler?.writeMemory(address, value: value, size: size)
-    }
+    if guestWrites.take(value, to: address, size: size, in: .memory) { return }
+    handler?.writeMemory(address, value: value, size: size)
   }
 
   // MARK: Interrupts
 
   var hasInterrupt: Bool {
-    queuedInterrupt != nil || chips?.controller.hasInterrupt(processor: id) ?? false
+    queuedInterrupt != nil || chips?.controller.hasInterrupt(processor: index) ?? false
   }
 
   func acknowledgeInterrupt() -> UInt8? {
@@ -117,7 +127,7 @@ final class SoftEnvironment: ProcessorEnvironment {
       queuedInterrupt = nil
       return vector
     }
-    return chips?.controller.acknowledge(processor: id)
+    return chips?.controller.acknowledge(processor: index)
   }
 
   var wantsToStop: Bool {
@@ -133,10 +143,10 @@ final class SoftEnvironment: ProcessorEnvironment {
   func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
 
   var taskPriority: UInt8 {
-    get { chips?.controller.taskPriority(processor: id) ?? ownTaskPriority }
+    get { chips?.controller.taskPriority(processor: index) ?? ownTaskPriority }
     set {
       if let chips {
-        chips.controller.setTaskPriority(newValue, processor: id)
+        chips.controller.setTaskPriority(newValue, processor: index)
       } else {
         if newValue < ownTaskPriority {
           hasLoweredPriority = true
@@ -160,7 +170,7 @@ final class SoftEnvironment: ProcessorEnvironment {
 
   /// IA32_APIC_BASE; a value that the APIC refuses is dropped.
   var apicBase: UInt64 {
-    get { chips?.controller.readModelSpecific(0x1b, processor: id) ?? ownAPICBase }
+    get { chips?.controller.readModelSpecific(0x1b, processor: index) ?? ownAPICBase }
     set {
       if chips != nil { _ = writeLocalAPIC(0x1b, newValue) } else { ownAPICBase = newValue }
     }
@@ -169,10 +179,10 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// Writes a register of the local APIC's; `false` raises #GP.
   func writeLocalAPIC(_ number: UInt32, _ value: UInt64) -> Bool {
     guard let chips else { return false }
-    let isTaken = chips.controller.writeModelSpecific(number, value: value, processor: id) {
+    let isTaken = chips.controller.writeModelSpecific(number, value: value, processor: index) {
       (counter: processor?.timeStamp ?? 0, kilohertz: clock.kilohertz)
     }
-    if number == 0x1b { localPage = chips.controller.localPage(processor: id) }
+    if number == 0x1b { localPage = chips.controller.localPage(processor: index) }
     return isTaken
   }
 }

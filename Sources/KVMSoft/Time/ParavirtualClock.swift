@@ -1,5 +1,6 @@
 import GuestMemory
 import Host
+import KVM
 
 /// KVM's clock: pages in which the hypervisor tells the guest how its time-stamp counter maps to
 /// nanoseconds.
@@ -7,14 +8,19 @@ import Host
 /// Reference: Documentation/virt/kvm/x86/msr.rst, MSR_KVM_WALL_CLOCK_NEW and
 /// MSR_KVM_SYSTEM_TIME_NEW.
 struct ParavirtualClock {
-  private let epoch: MachineEpoch
+  let timeline: MachineTimeline
   /// Ticks of the guest's counter per millisecond.
   var kilohertz = HostProcessor.timeStampKilohertz
-  /// What the guest last wrote, to be read back.
+  /// What the guest last wrote, to be read back: the page's address, and bit 0 to enable it.
   private(set) var systemTime: UInt64 = 0
-  private(set) var wallClock: UInt64 = 0
+  /// The change of the machine's time that the page shows.
+  private var shown: UInt64 = 0
+  /// The guest is to be told that the host had stopped it.
+  private var tellsPause = false
 
-  init(epoch: MachineEpoch) { self.epoch = epoch }
+  init(timeline: MachineTimeline) { self.timeline = timeline }
+
+  var isEnabled: Bool { systemTime & 1 != 0 }
 
   /// Nanoseconds of the machine's life in terms of its counter: (ticks << shift) * factor >> 32.
   static func scale(kilohertz: UInt64) -> (factor: UInt32, shift: Int8) {
@@ -32,24 +38,42 @@ struct ParavirtualClock {
   }
 
   /// Takes the address of a `pvclock_vcpu_time_info`, with bit 0 to enable it, and fills it in.
-  ///
-  /// - Parameter offset: what the guest's counter is ahead of the host's.
-  mutating func setSystemTime(_ value: UInt64, in memory: GuestMemory, offset: UInt64) {
+  mutating func setSystemTime(_ value: UInt64, in memory: GuestMemory, timeStamp: UInt64) {
     systemTime = value
-    guard value & 1 != 0 else { return }
-    let address = value & ~3
+    if isEnabled { publish(in: memory, timeStamp: timeStamp) }
+  }
+
+  /// Has the page tell of a pause (KVM_KVMCLOCK_CTRL); returns `false` when there is no page.
+  mutating func notePause() -> Bool {
+    if isEnabled { tellsPause = true }
+    return isEnabled
+  }
+
+  /// Whether the page is out of date.
+  var isStale: Bool { isEnabled && (tellsPause || shown != timeline.generation) }
+
+  /// The flags of the page: all processors' counters agree; the host had stopped the guest.
+  private static let stable: UInt8 = 1
+  private static let paused: UInt8 = 2
+
+  /// Fills the page in: at `timeStamp` of the guest's counter it is now.
+  mutating func publish(in memory: GuestMemory, timeStamp: UInt64) {
+    shown = timeline.generation
+    let address = systemTime & ~3
     let (factor, shift) = Self.scale(kilohertz: kilohertz)
-    let ticks = HostProcessor.timeStamp
-    let nanoseconds = HostClock.nanoseconds - epoch.nanoseconds
+    let nanoseconds = timeline.nanoseconds
+    // The guest clears the pause itself.
+    let before = (try? memory.load(UInt8.self, at: address &+ 29)) ?? 0
+    let flags = Self.stable | (tellsPause ? Self.paused : before & Self.paused)
+    tellsPause = false
     // An odd version tells readers that a change is in progress.
     let version = ((try? memory.load(UInt32.self, at: address)) ?? 0) | 1
     try? memory.store(version, at: address)
-    try? memory.store(ticks &+ offset, at: address &+ 8)
+    try? memory.store(timeStamp, at: address &+ 8)
     try? memory.store(nanoseconds, at: address &+ 16)
     try? memory.store(factor, at: address &+ 24)
     try? memory.store(UInt8(bitPattern: shift), at: address &+ 28)
-    // All processors' counters agree.
-    try? memory.store(UInt8(1), at: address &+ 29)
+    try? memory.store(flags, at: address &+ 29)
     try? memory.store(version &+ 1, at: address)
   }
 
@@ -61,11 +85,12 @@ struct ParavirtualClock {
   }
 
   /// Takes the address of a `pvclock_wall_clock`, and fills it in with the time of day at which the
-  /// machine's life began.
-  mutating func setWallClock(_ value: UInt64, in memory: GuestMemory) {
-    wallClock = value
+  /// guest's clock began.
+  func setWallClock(_ value: UInt64, in memory: GuestMemory) {
+    timeline.wallClockAddress = value
+    if value == 0 { return }
     let version = ((try? memory.load(UInt32.self, at: value)) ?? 0) | 1
-    let (seconds, rest) = epoch.wallNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    let (seconds, rest) = timeline.wallStart.quotientAndRemainder(dividingBy: 1_000_000_000)
     try? memory.store(version, at: value)
     try? memory.store(UInt32(truncatingIfNeeded: seconds), at: value &+ 4)
     try? memory.store(UInt32(rest), at: value &+ 8)

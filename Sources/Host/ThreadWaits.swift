@@ -1,0 +1,14 @@
+import Glibc
+
+extension HostThread {
+  /// How long the calling thread could have run while others did, in nanoseconds, as the scheduler
+  /// counts it; zero where it does not.
+  public static var waitedNanoseconds: UInt64 {
+    guard let file = try? FileDescriptor.open("/proc/thread-self/schedstat", O_RDONLY),
+      let bytes = try? file.read(upTo: 128)
+    else { return 0 }
+    // Time on the processor, time waiting for it, number of slices.
+    let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+    return fields.count > 1 ? UInt64(fields[1]) ?? 0 : 0
+  }
+}

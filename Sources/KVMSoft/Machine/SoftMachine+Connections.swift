@@ -1,0 +1,69 @@
+import Chipset
+public import Host
+public import KVM
+
+/// Events and writes that need no exit.
+extension SoftMachine: ConnectedMachine {
+  public func connect(_ source: InterruptEventSource) throws(KVMError) {
+    // Ends are seen only where the controllers are in the engine.
+    guard let chips = chips.withLock({ $0 }),
+      source.resample == nil || !chips.controller.isSplit
+    else { throw .refused(call: "KVM_IRQFD", errno: SystemNumber.invalid) }
+    try refusing { () throws(SystemError) in try interruptEvents.connect(source, to: chips) }
+  }
+
+  public func disconnect(_ source: InterruptEventSource) throws(KVMError) {
+    guard let chips = chips.withLock({ $0 }) else {
+      throw .refused(call: "KVM_IRQFD", errno: SystemNumber.invalid)
+    }
+    try refusing { () throws(SystemError) in try interruptEvents.disconnect(source, from: chips) }
+  }
+
+  public func connect(_ event: WriteEvent) throws(KVMError) {
+    try refusing { () throws(SystemError) in try guestWrites.events.connect(event) }
+  }
+
+  public func disconnect(_ event: WriteEvent) throws(KVMError) {
+    try refusing { () throws(SystemError) in try guestWrites.events.disconnect(event) }
+  }
+
+  public func coalesce(_ zone: CoalescedZone) throws(KVMError) { guestWrites.ring.add(zone) }
+
+  public func stopCoalescing(_ zone: CoalescedZone) throws(KVMError) {
+    guestWrites.ring.remove(zone)
+  }
+
+  public func collectCoalescedWrites() throws(KVMError) -> [CoalescedWrite] {
+    guestWrites.ring.collect()
+  }
+
+  /// Moves the ring of coalesced writes to the third page of a file that the client maps, as KVM
+  /// has it in a processor's; only the first time.
+  public func shareCoalescedRing(
+    _ file: borrowing FileDescriptor, size: Int
+  ) throws(SystemError) {
+    try guestWrites.ring.share(file, size: size)
+  }
+
+  private func refusing(_ body: () throws(SystemError) -> Void) throws(KVMError) {
+    do throws(SystemError) {
+      try body()
+    } catch {
+      throw .refused(call: error.call, errno: error.errno)
+    }
+  }
+}
+
+/// The guest's writes that end no run: signals and what waits.
+final class GuestWrites: Sendable {
+  let events = WriteEvents()
+  let ring: CoalescedRing
+
+  init() throws(SystemError) { ring = try CoalescedRing() }
+
+  /// Returns whether the write was one of those.
+  func take(_ value: UInt64, to address: UInt64, size: Int, in space: AddressSpace) -> Bool {
+    events.take(value, to: address, size: size, in: space)
+      || ring.take(value, to: address, size: size, in: space)
+  }
+}
