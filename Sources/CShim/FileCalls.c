@@ -18,7 +18,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
   uintptr_t argument = va_arg(list, uintptr_t);
   va_end(list);
   // Requests are 32 bits wide; some programs extend the sign.
-  if (_IOC_TYPE((uint32_t)request) == KVMIO && apus_shim_is_active) {
+  if (_IOC_TYPE((uint32_t)request) == KVMIO) {
     int error = errno;
     long result = apus_shim_ioctl(fd, (uint32_t)request, argument);
     errno = error;

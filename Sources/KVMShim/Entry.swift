@@ -23,15 +23,20 @@ func undisturbed<Result>(_ body: () -> Result) -> Result {
 func openDevice(_ flags: CInt) -> CInt {
   if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL { return -EEXIST }
   if flags & O_DIRECTORY != 0 { return -ENOTDIR }
-  apus_shim_activate()
   return undisturbed {
-    _ = copyGuard
+    prepare()
     do throws(KVMError) {
       return try makeFile("kvm", isCloseOnExec: flags & O_CLOEXEC != 0) { _ in DeviceFile() }
     } catch {
       return -error.errno
     }
   }
+}
+
+/// Makes the process ready, when it first has to do with KVM.
+private func prepare() {
+  apus_shim_activate()
+  _ = copyGuard
 }
 
 /// Copies of user memory survive bad addresses, from here on.
@@ -72,6 +77,7 @@ func control(_ descriptor: CInt, _ request: UInt32, _ argument: UInt) -> Int {
 private func findUnseen(_ descriptor: CInt) -> OpenFile? {
   if let file = files.adopt(descriptor) { return file }
   guard unsafe apus_shim_is_named(descriptor, "kvm") != 0 else { return nil }
+  prepare()
   let isDevice = unsafe apus_shim_is_named(descriptor, "kvm-") == 0
   let file = isDevice ? DeviceFile() : ForeignFile(kind: APUS_MACHINE)
   files.insert(file, at: descriptor)

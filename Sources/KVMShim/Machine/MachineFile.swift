@@ -33,7 +33,7 @@ final class MachineFile: OpenFile {
     case .KVM_SET_IDENTITY_MAP_ADDR: try setIdentityMap(argument)
     case .KVM_GET_NR_MMU_PAGES: try machine.pageTableLimit()
     case .KVM_SET_NR_MMU_PAGES:
-      try done(machine.setPageTableLimit(Int(bitPattern: argument.value)))
+      try done(machine.setPageTableLimit(Int(min(argument.value, UInt(Int32.max)))))
     #if DIRTY_LOG
       case .KVM_GET_DIRTY_LOG: try readDirtyLog(argument)
       case .KVM_CLEAR_DIRTY_LOG: try clearDirtyLog(argument)
