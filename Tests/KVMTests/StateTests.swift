@@ -170,39 +170,48 @@ import X86
   }
 
   @Test func `a saved guest goes on elsewhere as it would have`() throws {
-    // mov cx, 200; again: imul ax, ax, 77; add ax, cx; mov bx, ax; and bx, 0xfff;
-    // add [bx + 0x3000], ax; loop again; hlt
+    // fninit; fldz; mov cx, 200; again: fld1; faddp st1; imul ax, ax, 77; add ax, cx; mov bx, ax; and bx, 0xfff;
+    // add [bx + 0x3000], ax; loop again; fstp qword [0x4ff8]; hlt
     let code: [UInt8] = [
-      0xb9, 200, 0, 0x6b, 0xc0, 77, 0x01, 0xc8, 0x89, 0xc3, 0x81, 0xe3, 0xff, 0x0f, 0x01, 0x87, 0,
-      0x30,
-      0xe2, 0xef, 0xf4,
+      0xdb, 0xe3, 0xd9, 0xee, 0xb9, 200, 0, 0xd9, 0xe8, 0xde, 0xc1, 0x6b, 0xc0, 77, 0x01, 0xc8,
+      0x89,
+      0xc3, 0x81, 0xe3, 0xff, 0x0f, 0x01, 0x87, 0, 0x30, 0xe2, 0xeb, 0xdd, 0x1e, 0xf8, 0x4f, 0xf4,
     ]
     let whole = try SoftGuest(code)
     let reference = try whole.start()
     #expect(try reference.run() == .stopped(.halted))
     let expected = try reference.registers()
+    #expect(Double(bitPattern: try whole.memory.load(UInt64.self, at: 0x4ff8)) == 200)
 
     var guest = try SoftGuest(code)
     var cpu = try guest.start()
     for steps in [1, 7, 100, 333] {
       try cpu.setGuestDebug(GuestDebug([.enable, .singleStep]))
       for _ in 0..<steps { _ = try cpu.run() }
-      let (registers, special) = (try cpu.registers(), try cpu.specialRegisters())
-      let (events, debug) = (try cpu.events(), try cpu.debugRegisters())
-      let words = try words(of: guest.memory)
-      guest = try SoftGuest([])
-      for (index, word) in words.enumerated() {
-        try guest.memory.store(word, at: UInt64(index) * 8)
+      let next = try SoftGuest([])
+      for (index, word) in try words(of: guest.memory).enumerated() {
+        try next.memory.store(word, at: UInt64(index) * 8)
       }
-      cpu = try guest.start()
-      try cpu.setSpecialRegisters(special)
-      try cpu.setRegisters(registers)
-      try cpu.setEvents(events)
-      try cpu.setDebugRegisters(debug)
+      let successor = try next.start()
+      try copyState(of: cpu, to: successor)
+      (guest, cpu) = (next, successor)
     }
     #expect(try cpu.run() == .stopped(.halted))
     #expect(try cpu.registers() == expected)
     #expect(try words(of: guest.memory) == words(of: whole.memory))
+  }
+
+  private func copyState(of cpu: SoftCPU, to successor: SoftCPU) throws {
+    try successor.setSpecialRegisters(try cpu.specialRegisters())
+    try successor.setRegisters(try cpu.registers())
+    try successor.setExtendedControlRegisters(try cpu.extendedControlRegisters())
+    try successor.setExtendedState(try cpu.extendedState())
+    let numbers = try SoftHypervisor().modelSpecificNumbers()
+    let registers = try cpu.readModelSpecific(numbers)
+    #expect(registers.count == numbers.count)
+    #expect(try successor.writeModelSpecific(registers) == numbers.count)
+    try successor.setDebugRegisters(try cpu.debugRegisters())
+    try successor.setEvents(try cpu.events())
   }
 
   /// The first 64 KiB.

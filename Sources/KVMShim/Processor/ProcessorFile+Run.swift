@@ -20,15 +20,17 @@ extension ProcessorFile {
     guard argument.value == 0 else { throw .invalid }
     unsafe apus_shim_set_running(Unmanaged.passUnretained(self).toOpaque())
     state.mustStop = letSignalsIn() || area.isImmediateExit
-    try loadRegisters()
+    // First: setting special registers completes the instruction that waits for the answer.
     takeAnswer()
+    try loadRegisters()
     cpu.requestInterruptWindow(area.content.request_interrupt_window != 0)
     cpu.setTaskPriority(area.content.cr8)
     if state.mustStop || apus_shim_is_signalled() != 0 { cpu.doorbell.ring() }
     let exit = try runGuest()
     state.waiting = exit
     area.status = cpu.status
-    report(exit)
+    // As KVM does: a run that was to end at once leaves the exit before it readable.
+    if exit != .stopped(.interrupted) || !area.isImmediateExit { report(exit) }
     try storeRegisters()
     switch exit {
     case .stopped(.interrupted): throw .interrupted
