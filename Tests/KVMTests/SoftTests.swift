@@ -184,9 +184,11 @@ func threadTime() -> UInt64 {
     #expect(recorder.written == [0x200])
   }
 
-  @Test func `a machine has the processors it was made for`() throws {
+  @Test func `each processor is made once`() throws {
     let guest = try SoftGuest([0xf4])
+    let cpu = try guest.machine.makeCPU(id: 1)
     #expect(throws: KVMError.self) { try guest.machine.makeCPU(id: 1) }
+    withExtendedLifetime(cpu) {}
   }
 }
 
@@ -209,16 +211,25 @@ func threadTime() -> UInt64 {
     #expect(try cpu.modelSpecificRegisters([0x49]).first?.value == 0)
   }
 
-  @Test func `the adjustment of the counter is what it is ahead`() throws {
-    let cpu = try SoftGuest([0xf4]).start()
-    let before = try #require(try cpu.modelSpecificRegisters([0x10]).first).value
-    try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x3b, 1 << 50)])
-    let after = try #require(try cpu.modelSpecificRegisters([0x10]).first).value
-    #expect(before < 1 << 50)
-    #expect(after > 1 << 50)
+  @Test func `the guest's adjustment of the counter moves it, and nothing else does`() throws {
+    // mov ecx, 0x3b; xor eax, eax; mov edx, 1 << 18; wrmsr; hlt
+    let code: [UInt8] = [
+      0x66, 0xb9, 0x3b, 0, 0, 0, 0x66, 0x31, 0xc0, 0x66, 0xba, 0, 0, 4, 0, 0x0f, 0x30, 0xf4,
+    ]
+    let cpu = try SoftGuest(code).start()
+    func read(_ number: UInt32) throws -> UInt64 {
+      try #require(try cpu.modelSpecificRegisters([number]).first).value
+    }
+    #expect(try read(0x10) < 1 << 50)
+    #expect(try cpu.run(handler: PortRecorder()) == .halted)
+    #expect(try read(0x10) > 1 << 50)
+    #expect(try read(0x3b) == 1 << 50)
     try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x10, 0)])
-    let adjust = try #require(try cpu.modelSpecificRegisters([0x3b]).first).value
-    #expect(Int64(bitPattern: adjust) < 0)
+    #expect(try read(0x10) < 1 << 40)
+    #expect(try read(0x3b) == 1 << 50)
+    try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x3b, 5)])
+    #expect(try read(0x10) < 1 << 40)
+    #expect(try read(0x3b) == 5)
   }
 
   @Test func `KVM's clock maps the counter to nanoseconds`() throws {

@@ -17,8 +17,6 @@ enum CPUIDLeaves {
   private static let signature: UInt32 = 0x00a0_0f11
   /// Bytes of the legacy area, the header and AVX's upper halves.
   private static let saveAreaSize: UInt32 = 512 + 64 + 256
-  /// Ticks of the local APIC's timer and of the core crystal, per second.
-  static let busHertz: UInt32 = 1_000_000_000
 
   static func all(_ features: GuestFeatures = .offered) -> [CPUIDEntry] {
     standard(features) + saving(features) + hypervisor + extended(features)
@@ -65,11 +63,9 @@ enum CPUIDLeaves {
 
   private static let hypervisor: [CPUIDEntry] = {
     let name = text("KVMKVMKVM\0\0\0")
-    let kilohertz = UInt32(truncatingIfNeeded: HostProcessor.timeStampKilohertz)
     return [
-      CPUIDEntry(0x4000_0000, nil, (0x4000_0010, name[0], name[1], name[2])),
+      CPUIDEntry(0x4000_0000, nil, (0x4000_0001, name[0], name[1], name[2])),
       CPUIDEntry(0x4000_0001, nil, (paravirtualFeatures, 0, 0, 0)),
-      CPUIDEntry(0x4000_0010, nil, (kilohertz, busHertz / 1000, 0, 0)),
     ]
   }()
 

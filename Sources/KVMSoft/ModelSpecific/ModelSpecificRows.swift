@@ -6,13 +6,15 @@ struct ModelSpecificRow {
   let writable: UInt64
   /// Whether a write of bits that cannot change is an error (#GP), or just has no effect.
   let isStrict: Bool
+  /// Whether a write does something, and leaves nothing to be read.
+  var isCommand = false
 }
 
 extension ModelSpecificRow {
   /// What Linux reads or writes on such a processor, and firmware before it.
   ///
   /// Reference: SDM vol. 4; APM vol. 2, appendix A; AMD's BIOS and kernel developer's guides.
-  static let all: [ModelSpecificRow] = common + memoryTypes + amd
+  static let all: [ModelSpecificRow] = common + memoryTypes + amd + intel + counters
 
   private static let common: [ModelSpecificRow] = [
     stored(0x3a),  // IA32_FEATURE_CONTROL
@@ -56,6 +58,8 @@ extension ModelSpecificRow {
     stored(0xc001_001f),  // NB_CFG
     fixed(0xc001_0055, 0),  // interrupt pending message
     fixed(0xc001_0058, 0),  // MMIO configuration base
+    fixed(0xc001_0112, 0), fixed(0xc001_0113, 0),  // SMM's memory
+    stored(0xc001_0117),  // VM_HSAVE_PA
     fixed(0xc001_0114, 0),  // VM_CR: no SVM
     fixed(0xc001_0131, 0),  // SEV status
     fixed(0xc001_0140, 0),  // OSVW: no errata to work around
@@ -63,10 +67,29 @@ extension ModelSpecificRow {
     stored(0xc001_1020),  // LS_CFG
     stored(0xc001_1021),  // IC_CFG
     stored(0xc001_1022),  // DC_CFG
+    fixed(0xc001_1023, 0),  // TW_CFG
     // DE_CFG: LFENCE waits for what came before it.
     stored(0xc001_1029, 1 << 1),
     stored(0xc001_102a),  // BU_CFG2
   ]
+
+  /// What KVM answers whatever the maker, since guests ask without looking.
+  private static let intel: [ModelSpecificRow] = [
+    fixed(0x17, 0),  // IA32_PLATFORM_ID
+    fixed(0x2a, 0),  // MSR_EBL_CR_POWERON
+    fixed(0x2c, 1 << 24),  // MSR_EBC_FREQUENCY_ID
+    fixed(0xcd, 3),  // MSR_FSB_FREQ
+    fixed(0x11e, 0xbe70_2111),  // MSR_BBL_CR_CTL3
+    fixed(0x198, 1000 | 4 << 40),  // IA32_PERF_STATUS
+    fixed(0x199, 0),  // IA32_PERF_CTL
+    fixed(0x1db, 0), fixed(0x1dc, 0), fixed(0x1dd, 0), fixed(0x1de, 0),  // last branch, interrupt
+    stored(0x1fc),  // MSR_POWER_CTL
+    fixed(0x606, 0), fixed(0x611, 0), fixed(0x619, 0), fixed(0x639, 0), fixed(0x641, 0),  // energy
+  ]
+
+  /// Performance counters, which count nothing.
+  private static let counters: [ModelSpecificRow] =
+    ([0xc1, 0xc2, 0x186, 0x187] + Array(0xc001_0000...0xc001_0007)).map { fixed($0, 0) }
 
   private static func stored(
     _ number: UInt32, _ reset: UInt64 = 0, mask: UInt64 = .max
@@ -80,7 +103,9 @@ extension ModelSpecificRow {
   }
 
   /// Reads zero; writes ask the processor for something that the engine need not do.
-  private static func command(_ number: UInt32) -> Self { fixed(number, 0) }
+  private static func command(_ number: UInt32) -> Self {
+    Self(number: number, reset: 0, writable: 0, isStrict: false, isCommand: true)
+  }
 }
 
 /// The registers of ``ModelSpecificRow/all`` of one processor.
@@ -93,16 +118,14 @@ struct ModelSpecificStore {
   /// The register's value; `nil` where there is none.
   func read(_ number: UInt32) -> UInt64? { values[number] ?? Self.rows[number]?.reset }
 
-  /// Returns whether there is such a register and it takes the value. The host sets all of it.
+  /// Returns whether there is such a register and it takes the value. From outside the guest, what
+  /// is fixed for the guest can be set.
   mutating func write(_ number: UInt32, _ value: UInt64, byHost: Bool) -> Bool {
     guard let row = Self.rows[number] else { return false }
-    if byHost {
-      values[number] = value
-      return true
-    }
+    if row.isCommand { return true }
     let old = values[number] ?? row.reset
     guard !row.isStrict || (value ^ old) & ~row.writable == 0 else { return false }
-    values[number] = (old & ~row.writable) | (value & row.writable)
+    values[number] = byHost ? value : (old & ~row.writable) | (value & row.writable)
     return true
   }
 }

@@ -17,9 +17,10 @@ extension SoftEnvironment {
   func readModelSpecific(_ number: UInt32) -> UInt64? {
     switch number {
     case Register.apicBase: return apicBase
+    case Register.timeStampDeadline where chips == nil: return 0
     case Register.timeStampDeadline, Register.x2APIC:
       return chips?.controller.readModelSpecific(number, processor: index)
-    case Register.timeStampAdjust: return (processor?.cpu.timeStampOffset ?? 0) &+ epoch.timeStamp
+    case Register.timeStampAdjust: return timeStampAdjust
     default: break
     }
     if let value = machineCheck.read(number) { return value }
@@ -34,6 +35,7 @@ extension SoftEnvironment {
     case Register.apicBase where chips == nil:
       apicBase = value
       return true
+    case Register.timeStampDeadline where chips == nil: return true
     case Register.apicBase, Register.timeStampDeadline, Register.x2APIC:
       return writeLocalAPIC(number, value)
     case Register.timeStampAdjust:
@@ -55,16 +57,24 @@ extension SoftEnvironment {
       ?? models.write(number, value, byHost: isHostWriting)
   }
 
-  /// IA32_TSC_ADJUST is what the counter is ahead of the machine's, so that writing the counter
-  /// shows in it, too. Reference: SDM vol. 3B, section 18.17.3.
+  /// IA32_TSC_ADJUST is what the guest has added to the counter, whichever of the two registers it
+  /// wrote. From outside, each is set alone, as KVM has it.
+  ///
+  /// Reference: SDM vol. 3B, section 18.17.3.
   private func setTimeStampAdjust(_ value: UInt64) {
-    processor?.cpu.timeStampOffset = value &- epoch.timeStamp
-    timeStampChanged()
+    if !isHostWriting {
+      processor?.cpu.timeStampOffset &+= value &- timeStampAdjust
+      timeStampChanged()
+    }
+    timeStampAdjust = value
   }
 
   /// Tells those who count in ticks of the guest's counter: its timer, and KVM's clock.
   func timeStampChanged() {
     guard let processor else { return }
+    let offset = processor.cpu.timeStampOffset
+    if !isHostWriting { timeStampAdjust &+= offset &- knownOffset }
+    knownOffset = offset
     chips?.controller.timestampChanged(
       processor: index, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
     clock.setSystemTime(clock.systemTime, in: memory, timeStamp: processor.timeStamp)

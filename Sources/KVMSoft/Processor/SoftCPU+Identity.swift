@@ -1,7 +1,30 @@
 public import KVM
 
 extension SoftCPU: IdentifiedCPU {
-  public func identification() throws(KVMError) -> [CPUIDEntry] { environment.identity.entries }
+  public func identification() throws(KVMError) -> [CPUIDEntry] {
+    live(environment.identity.entries)
+  }
+
+  /// The entries without the bits that follow control registers.
+  static func lasting(_ entries: [CPUIDEntry]) -> [CPUIDEntry] {
+    entries.map { entry in
+      var entry = entry
+      // OSXSAVE and MONITOR; the size of what XCR0 enables.
+      if entry.leaf == 1 { entry.ecx &= ~(1 << 27 | 1 << 3) }
+      if entry.leaf == 0xd { entry.ebx = 0 }
+      return entry
+    }
+  }
+
+  /// The entries with the bits that follow control registers.
+  func live(_ entries: [CPUIDEntry]) -> [CPUIDEntry] {
+    entries.map { entry in
+      guard entry.leaf == 1 || entry.leaf == 0xd else { return entry }
+      let answer = processor.identity(leaf: entry.leaf, subleaf: entry.subleaf ?? 0)
+      return CPUIDEntry(
+        entry.leaf, entry.subleaf, (answer.eax, answer.ebx, answer.ecx, answer.edx))
+    }
+  }
 
   public func readModelSpecific(
     _ numbers: [UInt32]

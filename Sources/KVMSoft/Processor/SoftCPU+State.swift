@@ -110,6 +110,8 @@ extension SoftCPU {
     _ registers: [ModelSpecificRegister]
   ) throws(KVMError) {
     finishInstruction()
+    environment.isHostWriting = true
+    defer { environment.isHostWriting = false }
     for register in registers
     where !processor.setModelSpecific(register.number, register.value) {
       throw Self.unknownRegister(register.number)
@@ -124,14 +126,14 @@ extension SoftCPU {
   public func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError) {
     finishInstruction()
     // The guest has seen it already.
-    guard !hasRun || entries == environment.entries else {
+    guard !hasRun || Self.lasting(entries) == Self.lasting(environment.identity.entries) else {
       throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
     }
     let addressBits = (entries.first { $0.leaf == 0x8000_0008 }?.eax ?? 0) >> 8 & 0xff
     guard [0, 48, 57].contains(addressBits) else {
       throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
     }
-    (environment.entries, environment.identity) = (entries, CPUIDTable(entries))
+    environment.identity = CPUIDTable(entries)
     processor.offer(GuestFeatures.decoded(from: entries))
   }
 }

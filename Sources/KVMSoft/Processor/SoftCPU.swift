@@ -39,6 +39,7 @@ public final class SoftCPU: VirtualCPU {
     waiting = !isBootProcessor && environment.chips != nil ? .initialization : .nothing
     environment.processor = processor
     processor.cpu.timeStampOffset = 0 &- machine.epoch.timeStamp
+    environment.knownOffset = processor.cpu.timeStampOffset
     resetRegisters()
     mailbox.attach(processor.doorbell)
   }

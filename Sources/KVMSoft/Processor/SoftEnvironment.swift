@@ -18,6 +18,9 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// The same, where accesses end the run.
   var relay: ExitRelay?
   let machine: MachineSettings
+  /// IA32_TSC_ADJUST, and the counter's offset when that was last looked at.
+  var timeStampAdjust: UInt64 = 0
+  var knownOffset: UInt64 = 0
   /// Set while an instruction in flight is only to be completed.
   var mustStop = false
   /// A triple fault that was there when the processor's state was taken.
@@ -27,8 +30,6 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// Set while the run is to end where the guest can take an interrupt.
   var wantsInterruptWindow = false
   var identity = CPUIDTable([])
-  /// What ``identity`` was made of.
-  var entries: [CPUIDEntry] = []
   /// An interrupt to deliver, on machines without a controller.
   var queuedInterrupt: UInt8?
   var models = ModelSpecificStore()
