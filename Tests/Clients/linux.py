@@ -112,6 +112,8 @@ class Machines(LinuxTest):
         again = self.qemu(
             "q35", "-m", "512M", "-smp", "2", "-kernel", image, "-initrd", initrd,
             "-append", "console=ttyS0 panic=-1 ", "-no-reboot", "-incoming", f"exec:cat {state}")
+        while again.command("query-status")["status"] != "running":
+            again.read(0.2)
         again.type("\n")
         again.expect("guest> ")
         self.assertEqual(again.run("echo $secret; test -s /tmp/now"), (0, "kept\n"))
