@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "CNative.h"
 
+#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -66,18 +67,78 @@ static void load_segments(void) {
   __asm__ volatile("wrgsbase %0" : : "r"((uint64_t)NATIVE_GS_BASE));
 }
 
+// By type and size: whole, small, odd, expanding down, not to be written or read, not present.
+static const uint64_t descriptors[NATIVE_DESCRIPTORS] = {
+    [1] = 0x1040fb000000ffff,   // code32, 64 KiB
+    [2] = 0x1000fb000000ffff,   // code16, 64 KiB
+    [3] = 0x1000fb0123452fff,   // code16 at an odd place, 12 KiB
+    [4] = 0x1040fb03000001ff,   // code32, 512 bytes
+    [5] = 0x1080fb080000001f,   // code16, 128 KiB
+    [6] = 0x1040f90a0100ffff,   // code32 that may not be read
+    [7] = 0x1000fb0c001000ff,   // code16, 256 bytes
+    [8] = 0x2000f300000017ff,   // data, 6 KiB
+    [9] = 0x2040f30001230fff,   // data at an odd place, 4 KiB
+    [10] = 0x2000f700000007ff,  // expands down, 16-bit
+    [11] = 0x2040f700000007ff,  // expands down, 32-bit
+    [12] = 0x2000f10000001fff,  // read-only
+    [13] = 0x00cff3000000ffff,  // everything
+    [14] = 0x2000f3000000ffff,  // data, 64 KiB, 16-bit stack
+    [15] = 0x200073000000ffff,  // not present
+    [16] = 0x1f40f3ff8000ffff,  // data from before the pages on
+    [17] = 0x2040f3000000fffe,  // data, an odd limit
+    [18] = 0x00cffb000000ffff,  // code32, everything
+    [19] = 0x208ff3000000ffff,  // all from the data on, 16-bit stack
+};
+
+uint64_t native_descriptor(int index) { return descriptors[index]; }
+
+static void load_descriptors(void) {
+  for (unsigned i = 0; i < NATIVE_DESCRIPTORS; i++) {
+    uint64_t raw = descriptors[i];
+    if (raw == 0) continue;
+    struct user_desc entry = {
+        .entry_number = i,
+        .base_addr = (unsigned)((raw >> 16 & 0xffffff) | raw >> 56 << 24),
+        .limit = (unsigned)((raw & 0xffff) | (raw >> 32 & 0xf0000)),
+        .seg_32bit = raw >> 54 & 1,
+        .contents = raw >> 42 & 3,
+        .read_exec_only = !(raw >> 41 & 1),
+        .limit_in_pages = raw >> 55 & 1,
+        .seg_not_present = !(raw >> 47 & 1),
+        .useable = 1,
+    };
+    if (syscall(SYS_modify_ldt, 0x11, &entry, sizeof entry) != 0) _exit(7);
+  }
+}
+
+static void start_segmented(struct native_case *now, greg_t *registers) {
+  const uint16_t *selectors = now->selectors;
+  __asm__ volatile("mov %0, %%es; mov %1, %%ds" : : "r"(selectors[0]), "r"(selectors[3]));
+  __asm__ volatile("mov %0, %%fs; mov %1, %%gs" : : "r"(selectors[4]), "r"(selectors[5]));
+  registers[REG_CSGSFS] = (greg_t)(selectors[1] | (uint64_t)selectors[2] << 48);
+}
+
+static void end_segmented(struct native_case *now, const greg_t *registers) {
+  uint16_t *selectors = now->selectors;
+  __asm__ volatile("mov %%es, %0; mov %%ds, %1" : "=r"(selectors[0]), "=r"(selectors[3]));
+  __asm__ volatile("mov %%fs, %0; mov %%gs, %1" : "=r"(selectors[4]), "=r"(selectors[5]));
+  selectors[1] = (uint16_t)registers[REG_CSGSFS];
+  selectors[2] = (uint16_t)((uint64_t)registers[REG_CSGSFS] >> 48);
+}
+
 static void start_case(ucontext_t *context) {
   struct native_case *now = &area->cases[area->current];
   greg_t *registers = context->uc_mcontext.gregs;
   uint8_t *extended = (uint8_t *)context->uc_mcontext.fpregs;
   load_segments();
   copy(data, area->pool + now->memory_offset, NATIVE_DATA_SIZE);
-  copy((void *)(uintptr_t)now->before.rip, now->code, now->code_length);
+  copy((void *)(uintptr_t)now->code_address, now->code, now->code_length);
   for (int i = 0; i < 16; i++) registers[order[i]] = (greg_t)now->before.registers[i];
   registers[REG_RIP] = (greg_t)now->before.rip;
   registers[REG_EFL] = (greg_t)(now->before.rflags | 0x202);
-  uint64_t selectors = (uint64_t)registers[REG_CSGSFS] & ~(uint64_t)0xffff;
-  registers[REG_CSGSFS] = (greg_t)(selectors | (now->is_compatibility ? 0x23 : 0x33));
+  registers[REG_CSGSFS] = (greg_t)((uint64_t)0x2b << 48 | (now->is_compatibility ? 0x23 : 0x33));
+  if (now->is_segmented) start_segmented(now, registers);
+  context->uc_flags |= 6;  // UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS
   // The bytes from 464 on are the kernel's own words on the frame.
   copy(extended, now->before.extended, 416);
   copy(extended + 576, now->before.extended + 576, 256);
@@ -95,7 +156,8 @@ static void end_case(ucontext_t *context) {
   now->after.address = (uint64_t)registers[REG_CR2];
   copy(now->after.extended, context->uc_mcontext.fpregs, 832);
   copy(now->memory, data, NATIVE_DATA_SIZE);
-  fill((void *)(uintptr_t)now->before.rip, 0xcc, now->code_length);
+  fill((void *)(uintptr_t)now->code_address, 0xcc, now->code_length);
+  if (now->is_segmented) end_segmented(now, registers);
 }
 
 static void on_signal(int number, siginfo_t *info, void *raw) {
@@ -157,6 +219,7 @@ static void prepare(void) {
   map(NATIVE_CODE, NATIVE_CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
   fill((void *)(uintptr_t)NATIVE_CODE, 0xcc, NATIVE_CODE_SIZE);
   map_data();
+  load_descriptors();
   stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
   sigaltstack(&alternate, NULL);
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};

@@ -103,6 +103,8 @@ struct DifferentialCase {
     target.pointee.before = before.native
     target.pointee.code_length = UInt32(bytes.count)
     target.pointee.is_compatibility = isCompatibility ? 1 : 0
+    target.pointee.is_segmented = 0
+    target.pointee.code_address = before.instructionPointer
     target.pointee.memory_offset = UInt32(memoryOffset)
     withUnsafeMutableBytes(of: &target.pointee.code) { $0.copyBytes(from: bytes) }
     return true

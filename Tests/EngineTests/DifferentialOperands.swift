@@ -17,12 +17,14 @@ extension SnippetGenerator {
       // Processors disagree on what 66 does to a near branch in 64-bit code; in 32-bit code it
       // cuts the target to 16 bits.
       return !instruction.prefixes.contains(.operandSize)
+    // In 32-bit code, some processors write the upper half of the slot, too.
+    case .pushSegment: return !isCompatibility || instruction.operandSize == 2
     // TF would show in what is pushed, when the guest is stepped.
     case .pushFlags: return !isStepped
     case .push, .pop, .pushAll, .popAll, .enter, .leave, .moveString, .compareString,
       .storeString, .loadString, .scanString, .loadAddress, .moveOffset, .translateByte,
       .shiftByCount, .bitString, .compareExchangeWide, .maskedMove, .gather,
-      .compareStringsIndex, .noOperation, .pause, .decimal, .bound, .pushSegment,
+      .compareStringsIndex, .noOperation, .pause, .decimal, .bound,
       .moveFromSegment, .clearDirection, .setDirection:
       return true
     // Forbidden at privilege level 3, all of them.
@@ -40,6 +42,9 @@ extension SnippetGenerator {
     case (.twoByte, 0xc7):
       // RDRAND and RDSEED.
       return instruction.modRMRegister < 6
+    case (.oneByte, 0x90):
+      // With REX.B, F3 makes PAUSE of it on some processors.
+      return !instruction.prefixes.contains(.repeated)
     case (.twoByte, 0x77):
       // VZEROALL and VZEROUPPER in 32-bit code: the engine clears the upper eight registers, too.
       return !(isCompatibility && instruction.isVEX)

@@ -2,11 +2,14 @@ import CNative
 import Engine
 import Foundation
 import SeededRandom
+import X86
 
 /// Runs cases natively and in the engine, and compares.
 final class DifferentialRunner {
   let area: UnsafeMutablePointer<native_area>
   private(set) var guest: GuestMachine
+  /// ES, CS, SS, DS, FS and GS after the last segmented case.
+  private(set) var selectorsAtEnd: [UInt16] = []
 
   init(poolSeed: UInt64 = 1) throws {
     guard let made = native_area_make() else { throw POSIXError(.ENOMEM) }
@@ -70,7 +73,7 @@ final class DifferentialRunner {
     return found.isEmpty ? .agreed : .differed(found)
   }
 
-  private func memoryDifferences(_ reference: UnsafeMutablePointer<native_case>) -> [String] {
+  func memoryDifferences(_ reference: UnsafeMutablePointer<native_case>) -> [String] {
     let expected = UnsafeRawPointer(native_memory(reference))
     var found: [String] = []
     for page in 0..<3 {
@@ -96,27 +99,71 @@ final class DifferentialRunner {
     _ test: DifferentialCase, _ reference: UnsafeMutablePointer<native_case>,
     _ variant: GuestVariant
   ) throws -> SnippetState {
-    let length = Int(reference.pointee.code_length)
-    let physical = GuestMachine.code + test.before.instructionPointer - UInt64(NATIVE_CODE)
-    let code = guest.host(physical, count: length)
-    withUnsafeBytes(of: &reference.pointee.code) {
-      code.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<length]))
-    }
-    guest.processor.noteCodeWrite(physical: physical, count: length)
-    for page in 0..<3 {
-      let start = native_pool(area) + test.memoryOffset + page * 4096
-      guest.host(GuestMachine.data[page], count: 4096)
-        .copyMemory(from: UnsafeRawBufferPointer(start: start, count: 4096))
-    }
+    placeCode(reference)
+    defer { removeCode(reference) }
     let isLazy = variant == .lazyPages || variant == .interrupted
     if isLazy { try unmapData() }
     setState(test, variant)
     let end = try runToEnd(variant)
-    code.copyBytes(from: repeatElement(0xcc, count: length))
-    guest.processor.noteCodeWrite(physical: physical, count: length)
     if isLazy { for page in 0..<3 { try guest.mapData(page) } }
     return end
   }
+
+  private func code(of reference: UnsafeMutablePointer<native_case>) -> (UInt64, Int) {
+    let physical = GuestMachine.code + reference.pointee.code_address - UInt64(NATIVE_CODE)
+    return (physical, Int(reference.pointee.code_length))
+  }
+
+  /// Puts a case's code and initial memory in place.
+  private func placeCode(_ reference: UnsafeMutablePointer<native_case>) {
+    let (physical, length) = code(of: reference)
+    withUnsafeBytes(of: &reference.pointee.code) {
+      guest.host(physical, count: length)
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<length]))
+    }
+    guest.processor.noteCodeWrite(physical: physical, count: length)
+    for page in 0..<3 {
+      let start = native_pool(area) + Int(reference.pointee.memory_offset) + page * 4096
+      guest.host(GuestMachine.data[page], count: 4096)
+        .copyMemory(from: UnsafeRawBufferPointer(start: start, count: 4096))
+    }
+  }
+
+  private func removeCode(_ reference: UnsafeMutablePointer<native_case>) {
+    let (physical, length) = code(of: reference)
+    guest.host(physical, count: length).copyBytes(from: repeatElement(0xcc, count: length))
+    guest.processor.noteCodeWrite(physical: physical, count: length)
+  }
+
+  /// Runs a segmented case in the guest up to its INT3 or another exception.
+  func runSegmented(
+    _ test: SegmentedCase, _ reference: UnsafeMutablePointer<native_case>
+  ) throws -> SnippetState {
+    placeCode(reference)
+    defer { removeCode(reference) }
+    let processor = guest.processor
+    guest.enterUser(compatibility: true)
+    for entry in 0..<Int32(NATIVE_DESCRIPTORS) {
+      try guest.memory.store(
+        native_descriptor(entry), at: SegmentedDifferential.table + UInt64(entry) * 8)
+    }
+    processor.cpu[.localTable] = SegmentRegister(
+      base: GuestMachine.kernel + SegmentedDifferential.table,
+      limit: UInt32(NATIVE_DESCRIPTORS) * 8 - 1, selector: 0x50,
+      attributes: .init(rawValue: 0x82))
+    for (index, name) in Self.segments.enumerated() {
+      processor.cpu[name] = SegmentedCase.register(test.selectors[index])
+    }
+    setRegisters(test.before, test.variant)
+    let end = try runToEnd(test.variant)
+    selectorsAtEnd = Self.segments.map { processor.cpu[$0].selector }
+    guard let frame = try guest.frame() else { return end }
+    selectorsAtEnd[1] = try guest.memory.load(UInt16.self, at: frame.pointer + 8)
+    selectorsAtEnd[2] = try guest.memory.load(UInt16.self, at: frame.pointer + 32)
+    return end
+  }
+
+  private static let segments: [SegmentName] = [.es, .cs, .ss, .ds, .fs, .gs]
 
   private func unmapData() throws {
     for page in 0..<UInt64(3) {
@@ -126,14 +173,18 @@ final class DifferentialRunner {
   }
 
   private func setState(_ test: DifferentialCase, _ variant: GuestVariant) {
-    let processor = guest.processor
     guest.enterUser(compatibility: test.isCompatibility)
-    for index in 0..<16 { processor.cpu.registers[index] = test.before.registers[index] }
-    processor.cpu.instructionPointer = test.before.instructionPointer
+    setRegisters(test.before, variant)
+  }
+
+  private func setRegisters(_ before: SnippetState, _ variant: GuestVariant) {
+    let processor = guest.processor
+    for index in 0..<16 { processor.cpu.registers[index] = before.registers[index] }
+    processor.cpu.instructionPointer = before.instructionPointer
     let step: UInt64 = variant == .stepping ? 0x100 : 0
-    processor.cpu.flags = .init(rawValue: test.before.flags | step)
+    processor.cpu.flags = .init(rawValue: before.flags | step)
     processor.cpu.debugRegisters[6] = 0xffff_0ff0
-    test.before.extended.withUnsafeBytes {
+    before.extended.withUnsafeBytes {
       UnsafeMutableRawBufferPointer(start: processor.extendedArea, count: 832)
         .copyMemory(from: $0)
     }

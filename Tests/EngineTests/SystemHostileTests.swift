@@ -93,8 +93,8 @@ import X86
 
   func randomizeSegments(_ cpu: inout CPUState, _ random: inout SeededGenerator) {
     let rights: [UInt16] = [0xc093, 0x0093, 0xa09b, 0xc09b, 0x009b, 0x0097, 0, 0xc0f3]
-    for index in 0..<6 {
-      cpu.segments[index] = SegmentRegister(
+    for name in [SegmentName.es, .cs, .ss, .ds, .fs, .gs] {
+      cpu[name] = SegmentRegister(
         base: random.below(2) == 0 ? 0 : number(&random),
         limit: random.below(2) == 0 ? .max : UInt32(truncatingIfNeeded: number(&random)),
         selector: UInt16(truncatingIfNeeded: number(&random)),

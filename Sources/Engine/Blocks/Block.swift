@@ -1,11 +1,13 @@
 /// What of the processor's mode a translation depends on.
 struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
-  var rawValue: UInt32
-  init(rawValue: UInt32) { self.rawValue = rawValue }
+  var rawValue: UInt64
+  init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  // Bits 0 and 1: CodeSize. Bits 2 and 3: MemoryView.
+  // Bits 0 and 1: CodeSize. Bits 2 and 3: MemoryView. Bits 16 to 27: ``firstInPage``.
+  // Bits 32 to 44: how much ``lastInPage`` is below its greatest value.
   static let userPrivilege = BlockMode(rawValue: 1 << 4)
-  /// ES, CS, SS and DS have base 0 (always so in 64-bit code).
+  /// ES, CS, SS and DS are the whole address space and may be read, and written but for CS: their
+  /// accesses need no checks (always so in 64-bit code).
   static let flat = BlockMode(rawValue: 1 << 5)
   /// CR0.TS or CR0.EM: x87 and vector instructions raise #NM.
   static let floatingTrap = BlockMode(rawValue: 1 << 6)
@@ -22,19 +24,45 @@ struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
   static let guardsUserPages = BlockMode(rawValue: 1 << 11)
 
   init(codeSize: CodeSize, view: MemoryView) {
-    rawValue = UInt32(codeSize.rawValue) | UInt32(view.rawValue) << 2
+    rawValue = UInt64(codeSize.rawValue) | UInt64(view.rawValue) << 2
   }
 
   /// EFLAGS.DF: string instructions go down.
   static let backward = BlockMode(rawValue: 1 << 12)
+  /// The stack pointer is SP.
+  static let smallStack = BlockMode(rawValue: 1 << 13)
+  /// The code segment goes beyond 64 KiB: cutting an instruction pointer to 16 bits changes it.
+  static let wideCode = BlockMode(rawValue: 1 << 14)
 
   /// The same mode, seeing memory through another view.
   func seeing(_ view: MemoryView) -> BlockMode {
-    BlockMode(rawValue: rawValue & ~0xc | UInt32(view.rawValue) << 2)
+    BlockMode(rawValue: rawValue & ~0xc | UInt64(view.rawValue) << 2)
   }
 
   var codeSize: CodeSize { CodeSize(rawValue: UInt8(rawValue & 3)) ?? .bits64 }
   var view: MemoryView { MemoryView(rawValue: UInt8(rawValue >> 2 & 3)) ?? .supervisor }
+}
+
+/// Where the code segment begins and ends, for blocks in the pages where it does. So a block knows
+/// whether its jumps within the page stay in the segment, without knowing the segment's base.
+extension BlockMode {
+  /// The page's last byte, and those of the next that an instruction may reach.
+  private static let greatestLast = 4096 + 14
+
+  /// Offset in the page of the first byte that is in the code segment.
+  var firstInPage: Int {
+    get { Int(rawValue >> 16 & 0xfff) }
+    set { rawValue = rawValue & ~0xfff_0000 | UInt64(newValue & 0xfff) << 16 }
+  }
+
+  /// Offset from the page's start of the last byte that is in the code segment.
+  var lastInPage: Int {
+    get { Self.greatestLast - Int(rawValue >> 32 & 0x1fff) }
+    set {
+      let missing = Self.greatestLast - min(newValue, Self.greatestLast)
+      rawValue = rawValue & 0xffff_ffff | UInt64(missing) << 32
+    }
+  }
 }
 
 /// One translated block: instructions of one guest page, entered at the first.

@@ -84,7 +84,7 @@ struct BlockStore {
 
   @inline(always)
   static func bucket(_ physical: UInt64, _ mode: BlockMode) -> Int {
-    let mixed = (physical ^ UInt64(mode.rawValue) << 24) &* 0x9e37_79b9_7f4a_7c15
+    let mixed = (physical ^ mode.rawValue << 24) &* 0x9e37_79b9_7f4a_7c15
     return Int(mixed >> 48)
   }
 

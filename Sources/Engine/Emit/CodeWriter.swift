@@ -175,6 +175,14 @@ extension CodeWriter {
       .memory(base: base, index: index, displacement: displacement), wide: wide)
   }
 
+  /// `lea destination, [base + displacement]`, 16 bits: the rest of the destination stays.
+  mutating func addWord(
+    _ destination: HostRegister, _ base: HostRegister, _ displacement: Int32
+  ) {
+    byte(0x66)
+    add(destination, base, nil, displacement, wide: false)
+  }
+
   /// `mov destination, value` in the shortest form; leaves the flags alone.
   mutating func constant(_ destination: HostRegister, _ value: UInt64) {
     let number = destination.rawValue

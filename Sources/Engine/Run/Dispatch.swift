@@ -60,16 +60,12 @@ extension Processor {
     }
     if cpu.cr4.contains(.supervisorAccessPrevention) { mode.insert(.guardsUserPages) }
     if cpu.systemFlags & RFLAGS.direction.rawValue != 0 { mode.insert(.backward) }
-    if size == .bits64 || hasFlatSegments { mode.insert(.flat) }
+    mode.formUnion(size == .bits64 ? .flat : segmentShape)
     if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
     if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }
     if !cpu.cr4.contains(.xsave) || cpu.xcr0 & 6 != 6 { mode.insert(.noAVX) }
     if (run.wantsAlone | run.isStepping) != 0 || cpu.interruptShadow != 0 { mode.insert(.single) }
     return mode
-  }
-
-  private var hasFlatSegments: Bool {
-    cpu[.cs].base | cpu[.ss].base | cpu[.ds].base | cpu[.es].base == 0
   }
 
   /// Whose eyes data accesses see memory with.
@@ -84,20 +80,24 @@ extension Processor {
   /// The linear address of the instruction pointer.
   var linearInstructionPointer: UInt64 {
     if cpu.is64Bit { return cpu.instructionPointer }
-    return (cpu[.cs].base &+ cpu.instructionPointer) & linearMask
+    return (cpu[.cs].base &+ cpu.instructionPointer) & 0xffff_ffff
   }
 
   /// The entry that the jump cache has for a linear address.
   @inline(always)
   private func knownEntry(_ linear: UInt64, _ mode: BlockMode) -> UInt64? {
-    guard run.jumpCacheModes[Int(mode.view.rawValue)] == mode.rawValue else { return nil }
+    let view = Int(mode.view.rawValue)
+    guard run.jumpCacheModes[view] == mode.rawValue, run.jumpCachePlaces[view] == codePlace else {
+      return nil
+    }
     guard let target = jumpCache.target(mode.view, linear: linear) else { return nil }
     run.pointer = linear  // The thunk puts it in R11.
     return target
   }
 
   /// Finds or makes the block at a linear address, and enters it in the jump cache.
-  private func findBlock(_ linear: UInt64, _ mode: BlockMode) throws(GuestFault) -> Int32 {
+  private func findBlock(_ linear: UInt64, _ pageless: BlockMode) throws(GuestFault) -> Int32 {
+    let mode = try addingCodeLimits(to: pageless, at: linear)
     let page = try fetchPage(linear)
     let physical = page.physical | linear & 0xfff
     var index = translation.store.find(physical, mode)
@@ -107,7 +107,7 @@ extension Processor {
     if index == 0 { index = try translateBlock(physical, linear, mode) }
     cpu.codePage = linear & ~0xfff
     if !mode.contains(.single) {
-      useJumpCache(for: mode)
+      useJumpCache(for: pageless)
       let entry = translation.store[block: index].crossPageEntry
       jumpCache.enter(
         mode.view, linear: linear, target: translation.store.cache.run(at: entry),
@@ -116,11 +116,13 @@ extension Processor {
     return index
   }
 
-  /// A jump cache serves one mode at a time.
+  /// A jump cache serves one mode and one code segment at a time.
   private func useJumpCache(for mode: BlockMode) {
     let view = Int(mode.view.rawValue)
-    if run.jumpCacheModes[view] != mode.rawValue {
+    let place = codePlace
+    if run.jumpCacheModes[view] != mode.rawValue || run.jumpCachePlaces[view] != place {
       run.jumpCacheModes[view] = mode.rawValue
+      run.jumpCachePlaces[view] = place
       jumpCache.flush(mode.view, keepingGlobal: false)
       forgetReturns()
     }
@@ -161,11 +163,13 @@ extension Processor {
     }
     let offset = Int(physical & 0xfff)
     let start = unsafe page.assumingMemoryBound(to: UInt8.self) + offset
+    let end = min(4096, mode.lastInPage + 1)
     let source = unsafe BlockSource(
-      physical: physical, mode: mode, bytes: UnsafePointer(start), available: 4096 - offset,
+      physical: physical, mode: mode, bytes: UnsafePointer(start), available: end - offset,
       features: features)
     if let index = translation.translate(source) { return index }
-    guard source.available < 15 else { throw .protection }  // longer than 15 bytes
+    // Longer than 15 bytes, or beyond the code segment's limit.
+    guard source.available < 15, mode.lastInPage > 4095 else { throw .protection }
     return try translateStraddling(source, linear)
   }
 
@@ -192,7 +196,7 @@ extension Processor {
       from: page.assumingMemoryBound(to: UInt8.self), count: 16)
     var whole = source
     unsafe whole.bytes = UnsafePointer(buffer)
-    whole.available += 16
+    whole.available = min(whole.available + 16, source.mode.lastInPage + 1 - whole.offset)
     whole.secondPage = next.physical >> 12
     guard let index = translation.translate(whole) else { throw .protection }
     return index

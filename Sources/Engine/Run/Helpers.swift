@@ -14,6 +14,13 @@ let helperAccess: Helper = { processor, info, linear, continuation in
   }
 }
 
+/// An access that a segment may not allow. `info` is a ``SegmentSite``, `offset` the offset.
+let helperSegment: Helper = { processor, info, offset, continuation in
+  with(processor) {
+    $0.checkSegment(SegmentSite(rawValue: UInt32(truncatingIfNeeded: info)), offset, continuation)
+  }
+}
+
 /// A write is complete in the bounce buffer. `info` is the next instruction's offset in the page,
 /// with bit 16 set where the block may be left for it.
 let helperCommit: Helper = { processor, info, _, continuation in

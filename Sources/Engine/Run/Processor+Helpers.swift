@@ -7,8 +7,8 @@ extension Processor {
   }
 
   func setInstructionPointer(linear: UInt64) {
-    let base = cpu.is64Bit ? 0 : cpu[.cs].base
-    cpu.instructionPointer = (linear &- base) & linearMask
+    cpu.instructionPointer =
+      cpu.is64Bit ? linear : (linear &- cpu[.cs].base) & 0xffff_ffff
   }
 
   /// Advances past an instruction.

@@ -12,6 +12,7 @@ struct Thunks: BitwiseCopyable {
   var enter: UInt32 = 0
   var leave: UInt32 = 0
   var access: UInt32 = 0
+  var segment: UInt32 = 0
   var commit: UInt32 = 0
   var system: UInt32 = 0
   var systemExtended: UInt32 = 0
@@ -44,6 +45,7 @@ struct Thunks: BitwiseCopyable {
     leave = start()
     Self.emitLeave(&writer)
     access = thunk(helperAccess)
+    segment = thunk(helperSegment)
     commit = thunk(helperCommit)
     system = thunk(helperSystem)
     systemExtended = thunk(helperSystem, extended: true)

@@ -18,13 +18,15 @@ package struct CPUState: BitwiseCopyable {
   package var privilege: UInt8 = 0
   /// Not zero: the next instruction boundary takes no interrupt (after STI, MOV SS).
   package var interruptShadow: UInt8 = 0
+  /// Not zero: what the engine derives from the segment registers is out of date.
+  var segmentsChanged: UInt8 = 1
   /// Address of the current instruction; see `Processor.execute` for what it means during a helper.
   package var instructionPointer: UInt64 = 0
   /// RFLAGS without the six arithmetic flags; DF and IF included.
   package var systemFlags: UInt64 = 2
 
-  /// By ``SegmentName``: ES CS SS DS FS GS LDTR TR.
-  package var segments: InlineArray<8, SegmentRegister> = .init(
+  /// By ``SegmentName``: ES CS SS DS FS GS LDTR TR. Written through the subscript only.
+  package private(set) var segments: InlineArray<8, SegmentRegister> = .init(
     repeating: SegmentRegister(base: 0, limit: 0, selector: 0, attributes: .init()))
   package var globalTable = DescriptorTable(base: 0, limit: 0xffff)
   package var interruptTable = DescriptorTable(base: 0, limit: 0xffff)
@@ -79,7 +81,10 @@ extension CPUState {
 
   package subscript(segment: SegmentName) -> SegmentRegister {
     get { segments[Int(segment.rawValue)] }
-    set { segments[Int(segment.rawValue)] = newValue }
+    set {
+      segments[Int(segment.rawValue)] = newValue
+      segmentsChanged = 1
+    }
   }
 
   /// Whether CS is a 64-bit code segment in long mode.

@@ -61,6 +61,7 @@ struct RunState: BitwiseCopyable {
   var bitOffsetMask: UInt64 = 63
   var bitOffsetMask32: UInt64 = 31
   var bitOffsetMask16: UInt64 = 15
+  var signMask: UInt64 = 1 << 63
   /// Host stack pointer at entry to translated code.
   var hostStack: UInt64 = 0
   /// Stack pointer of translated code: it has a stack of its own, see `ReturnStack`.
@@ -113,5 +114,9 @@ struct RunState: BitwiseCopyable {
   /// The guest's time-stamp counter per tick of the host's, times 2^48.
   var timeStampScale: UInt64 = 1 << 48
   /// By ``MemoryView``: the ``BlockMode`` whose blocks its jump cache leads to.
-  var jumpCacheModes: InlineArray<4, UInt32> = .init(repeating: 0)
+  var jumpCacheModes: InlineArray<4, UInt64> = .init(repeating: 0)
+  /// And where the code segment was that its entries are of, see `Processor.codePlace`.
+  var jumpCachePlaces: InlineArray<4, UInt64> = .init(repeating: 0)
+  /// What segments allow outside 64-bit mode, see `SegmentBounds`.
+  var bounds = SegmentBounds()
 }

@@ -4,6 +4,7 @@ extension Processor {
   package func stateWasReplaced() {
     // Pointers that make no sense leave the old ones; the first access then faults.
     if cpu.usesPageDirectoryPointers { _ = loadPageDirectoryPointers() }
+    cpu.segmentsChanged = 1
     flushAllTranslations()
   }
 }

@@ -26,6 +26,7 @@ extension Processor {
     case .popFlags: try popFlags(instruction)
     case .pushAll: try pushAll(instruction)
     case .popAll: try popAll(instruction)
+    case .pop: try popToMemory(instruction)
     case .pushSegment: try pushSegment(instruction)
     case .popSegment: try popSegment(instruction)
     case .enter: try enterFrame(instruction)

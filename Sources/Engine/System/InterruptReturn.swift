@@ -199,7 +199,9 @@ extension Processor {
       let name = names[index]
       let attributes = cpu[name].attributes
       let isConforming = attributes[.code] && attributes[.conformingOrDown]
-      if attributes[.codeOrData] && !isConforming && attributes[.privilege] < cpu.privilege {
+      let isNull = !attributes[.present]
+      let isInner = attributes[.privilege] < cpu.privilege
+      if isNull || attributes[.codeOrData] && !isConforming && isInner {
         cpu[name].selector = 0
         cpu[name].attributes = SegmentAttributes()
       }

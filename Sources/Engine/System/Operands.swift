@@ -90,9 +90,8 @@ extension Processor {
       throw GuestFault(isStack ? .stackFault : .generalProtection)
     }
     let register = cpu.segments[Int(segment & 7)]
-    let isCode = segment == SegmentName.cs.rawValue
     guard register.allows(offset, last: last),
-      cpu.hasRealSegments || register.attributes.allows(access, inCode: isCode)
+      register.allows(access, isReal: !cpu.isProtected)
     else { throw GuestFault(isStack ? .stackFault : .generalProtection) }
     return (register.base &+ offset) & 0xffff_ffff
   }
@@ -147,20 +146,7 @@ extension SegmentRegister {
   func allows(_ offset: UInt64, last: UInt64) -> Bool {
     let (end, wraps) = offset.addingReportingOverflow(last)
     if wraps { return false }
-    let isExpandDown =
-      attributes[.codeOrData] && !attributes[.code] && attributes[.conformingOrDown]
-    guard isExpandDown else { return end <= UInt64(limit) }
+    guard expandsDown else { return end <= UInt64(limit) }
     return offset > UInt64(limit) && end <= (attributes[.defaultBig] ? 0xffff_ffff : 0xffff)
-  }
-}
-
-extension SegmentAttributes {
-  /// Whether the segment's type allows an access; nothing is allowed in a null segment.
-  func allows(_ access: Access, inCode: Bool) -> Bool {
-    guard self[.present] && self[.codeOrData] else { return false }
-    if self[.code] {
-      return !access.contains(.write) && (self[.writableOrReadable] || access.isEmpty)
-    }
-    return self[.writableOrReadable] || !access.contains(.write)
   }
 }

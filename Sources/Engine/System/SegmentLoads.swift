@@ -16,14 +16,16 @@ extension Processor {
   }
 
   /// Real and virtual-8086 mode: a paragraph. Real mode keeps limit and rights, which is how
-  /// "unreal" mode comes about.
+  /// "unreal" mode comes about; only what was null in protected mode becomes usable.
   func loadRealSegment(_ name: SegmentName, _ selector: UInt16) {
-    cpu[name].selector = selector
-    cpu[name].base = UInt64(selector) << 4
-    if cpu.isVirtual8086 && cpu.isProtected {
-      cpu[name].limit = 0xffff
-      cpu[name].attributes = SegmentAttributes(rawValue: 0xf3)
+    var register = cpu[name]
+    register.selector = selector
+    register.base = UInt64(selector) << 4
+    if cpu.isProtected || !register.attributes[.present] {
+      register.limit = 0xffff
+      register.attributes = SegmentAttributes(rawValue: cpu.isProtected ? 0xf3 : 0x93)
     }
+    cpu[name] = register
   }
 
   private func dataSegment(_ selector: UInt16) throws(GuestFault) -> SegmentRegister {
@@ -145,7 +147,10 @@ extension Processor {
   func pushSegment(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
     var stack = currentStack
     let selector = UInt64(cpu[encodedSegment(instruction)].selector)
-    try push(selector, size: instruction.operandSize, on: &stack)
+    // Of four bytes, the upper two stay as they are in memory, as on most processors.
+    let isPartial = instruction.operandSize == 4
+    if isPartial { stack.pointer = stack.pointer &- 2 }
+    try push(selector, size: isPartial ? 2 : instruction.operandSize, on: &stack)
     commit(stack)
     return .next
   }

@@ -55,7 +55,7 @@ extension Processor {
     }
     let offset = pointer & mask(bytes: stack.width)
     guard stack.segment.allows(offset, last: last),
-      cpu.hasRealSegments || stack.segment.attributes.allows(access, inCode: false)
+      stack.segment.allows(access, isReal: !cpu.isProtected)
     else { throw GuestFault(.stackFault, errorCode: stack.errorCode) }
     return (stack.segment.base &+ offset) & 0xffff_ffff
   }

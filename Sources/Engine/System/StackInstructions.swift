@@ -9,7 +9,8 @@ extension Processor {
     let level = Int(instruction.secondImmediate & 31)
     var stack = currentStack
     try push(cpu.registers[5], size: size, on: &stack)
-    let frame = stack.pointer & mask(bytes: stack.width)
+    let above = cpu.registers[4] & ~mask(bytes: stack.width)
+    let frame = above | stack.pointer & mask(bytes: stack.width)
     if level > 0 {
       var link = stack
       link.pointer = cpu.registers[5]
@@ -46,6 +47,21 @@ extension Processor {
     for index in 0..<8 { values[7 - index] = try pop(size: size, from: &stack) }
     for index in 0..<8 where index != 4 { setRegister(UInt8(index), size: size, values[index]) }
     commit(stack)
+    return .next
+  }
+
+  /// POP to memory where the operand's base is the stack pointer, as it is after the pop.
+  func popToMemory(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
+    let before = cpu.registers[4]
+    var stack = currentStack
+    let value = try pop(size: instruction.operandSize, from: &stack)
+    commit(stack)
+    do throws(GuestFault) {
+      try writeMemoryOperand(of: instruction, size: Int(instruction.operandSize), value)
+    } catch {
+      cpu.registers[4] = before
+      throw error
+    }
     return .next
   }
 

@@ -96,11 +96,14 @@ extension Processor {
     if count > 1 && !fitsSegments(plan, count) { count = 1 }
     var piece = StringPiece(count: count, source: nil, target: nil)
     do throws(GuestFault) {
+      if plan.usesTarget && !plan.writesTarget {
+        piece.target = try stringWindow(7, 0, plan, count, .read)
+      }
       if plan.usesSource {
         piece.source = try stringWindow(6, plan.segment, plan, count, .read)
       }
-      if plan.usesTarget {
-        piece.target = try stringWindow(7, 0, plan, count, plan.writesTarget ? .write : .read)
+      if plan.writesTarget {
+        piece.target = try stringWindow(7, 0, plan, count, .write)
       }
     } catch {
       // Downwards, the fault must name the first element, which is the piece's last.

@@ -154,7 +154,9 @@ extension Processor {
   private func loadSegments(
     _ selectors: InlineArray<7, UInt16>, _ external: UInt32
   ) throws(GuestFault) {
-    for index in 0..<6 { cpu.segments[index] = .null(selectors[index]) }
+    for name in [SegmentName.es, .cs, .ss, .ds, .fs, .gs] {
+      cpu[name] = .null(selectors[Int(name.rawValue)])
+    }
     cpu[.localTable] = .null(selectors[6])
     try asTaskFault(selectors[6], external) { () throws(GuestFault) in
       try loadLocalTable(selectors[6])

@@ -6,10 +6,10 @@ extension BlockTranslator {
   /// Clobbers RCX, leaves the flags alone.
   ///
   /// - Parameter stackBias: Added when the base is RSP: POP computes its address after popping.
-  mutating func emitAddress(stackBias: Int64 = 0) {
+  mutating func emitAddress(_ access: Access, size: Int, stackBias: Int64 = 0) {
     let bias = instruction.base == 4 ? stackBias : 0
     emitOffset(displacement: instruction.displacement + bias)
-    emitSegmentBase(instruction.segment)
+    emitSegment(instruction.segment, access, size: size)
   }
 
   /// Emits the operand's offset in its segment into R11, cut to the address size.
@@ -62,13 +62,39 @@ extension BlockTranslator {
     return temporary
   }
 
-  /// Adds a segment's base to R11 where it may not be zero.
-  mutating func emitSegmentBase(_ segment: UInt8) {
+  /// Turns the offset in R11 into a linear address, after the segment's checks where it may have
+  /// any.
+  mutating func emitSegment(_ segment: UInt8, _ access: Access, size: Int) {
     addressesStack = segment == 2
-    let isDataSegment = segment < 4
-    if isDataSegment && (isLong || mode.contains(.flat)) { return }
+    let writesCode = segment == 1 && access.contains(.write)
+    if segment < 4 && (isLong || mode.contains(.flat) && !writesCode) { return }
+    if !isLong {
+      let index = Int32(segment) * 8
+      let bounds = access.contains(.write) ? \RunState.bounds.writes : \RunState.bounds.reads
+      var stub = ColdStub(kind: .segment, site: 0)
+      stub.site = emitBound(.state(StateLayout.run(bounds) + index), size: size)
+      stub.rejoin = here
+      stub.size = UInt16(size)
+      stub.access = access
+      stub.segment = segment
+      _ = addCold(stub)
+    }
     writer.load(.scratch, Self.segmentBase(segment))
     writer.add(.address, .address, .scratch, 0, wide: isLong)
+  }
+
+  /// Compares the offset in R11 with a bound of ``SegmentBounds``; the flags stay, for a fault.
+  ///
+  /// - Returns: The jump to the cold stub.
+  mutating func emitBound(_ bound: HostOperand, size: Int) -> UInt32 {
+    writer.load(.scratch, bound)
+    writer.add(.scratch, .scratch, .address, Int32(size - 1))
+    writer.bytes(0x48, 0xf7, 0xd1)  // not rcx
+    writer.extractBits(.scratch, .scratch, mask: .state(StateLayout.run(\.signMask)))
+    writer.bytes(0xe3, 0x05)  // jrcxz over the jump: the sum was negative
+    writer.byte(0xe9)
+    writer.word(0)
+    return here - 4
   }
 
   static func segmentBase(_ segment: UInt8) -> HostOperand {

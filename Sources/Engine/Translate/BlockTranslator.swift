@@ -22,7 +22,7 @@ struct BlockSource {
 @safe
 struct BlockTranslator {
   static let limit = 64
-  static let coldLimit = 4 * limit
+  static let coldLimit = 6 * limit
 
   var writer: CodeWriter
   let store: BlockStore
@@ -52,6 +52,8 @@ struct BlockTranslator {
   var instruction: Instruction { unsafe instructions[position] }
   /// Whether the instruction's own checks may clobber the arithmetic flags.
   var flagsAreDead: Bool { unsafe liveFlags[position].isEmpty }
+  /// Outside 64-bit mode: accesses are checked, and instruction pointers are not linear addresses.
+  var isSegmented: Bool { !isLong && !mode.contains(.flat) }
   /// Offset of the next instruction from the start of the page.
   var nextOffset: Int { offset + Int(unsafe instructions[position].length) }
 

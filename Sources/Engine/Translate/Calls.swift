@@ -12,13 +12,18 @@ extension BlockTranslator {
   mutating func emitCallDirect() {
     let isBackward = relativeTarget <= Int64(offset)
     if isBackward { emitPoll() }
-    emitStackPush(.returnAddress(Int32(nextOffset)), size: Int(instruction.operandSize))
-    hasEnded = true
-    guard usesReturnStack else {
-      emitJump(to: relativeTarget)
+    let isNear = isNear(relativeTarget, isBranch: true)
+    if isSegmented && !isNear {
+      emitBranchOffset(to: relativeTarget)
+      emitCallToTarget()
       return
     }
-    let isNear = isNear(relativeTarget)
+    emitReturnAddressPush()
+    hasEnded = true
+    guard usesReturnStack else {
+      emitJump(to: relativeTarget, isBranch: true)
+      return
+    }
     pushReturn(mayNest: isBackward || !isNear)
     writer.byte(0xe8)
     writer.word(0)
@@ -29,15 +34,48 @@ extension BlockTranslator {
       let site = here - 4
       emitReturnPoint()
       store.cache.aim(site, at: here)
-      emitFarJump(to: relativeTarget)
+      emitFarJump(to: relativeTarget, isBranch: true)
     }
   }
 
   mutating func emitCallIndirect() {
     emitPoll()
-    emitIndirectTarget()
+    emitIndirectOffset()
+    emitCallToTarget()
+  }
+
+  /// Pushes the return address of a call that stays in the page.
+  private mutating func emitReturnAddressPush() {
+    emitReturnAddressStore()
+    emitStackMove(-Int32(instruction.operandSize))
+  }
+
+  /// Stores the return address, which is an offset in the code segment, where a push would.
+  private mutating func emitReturnAddressStore() {
+    let size = Int(instruction.operandSize)
+    guard isSegmented else {
+      emitStackStore(.returnAddress(Int32(nextOffset)), size: size)
+      return
+    }
+    emitConstantLinear(Int64(nextOffset))
+    writer.load(.scratch, .state(StateLayout.run(\.bounds.codeOrigin)))
+    writer.add(.address, .address, .scratch, 0, wide: false)
     writer.store(.address, .state(StateLayout.run(\.spill)))
-    emitStackPush(.returnAddress(Int32(nextOffset)), size: Int(instruction.operandSize))
+    emitStackStore(.spill, size: size)
+  }
+
+  /// Calls the offset in R11. As processors do, it stores the return address before it finds the
+  /// target beyond the limit, but moves the stack pointer only then.
+  private mutating func emitCallToTarget() {
+    let target = HostOperand.state(StateLayout.run(\.spill) + 16)
+    writer.store(.address, target)
+    emitReturnAddressStore()
+    if isSegmented {
+      writer.load(.address, target)
+      emitCodeAddress()
+      writer.store(.address, target)
+    }
+    emitStackMove(-Int32(instruction.operandSize))
     hasEnded = true
     if usesReturnStack {
       pushReturn(mayNest: true)
@@ -47,7 +85,7 @@ extension BlockTranslator {
       emitReturnPoint()
       store.cache.aim(site, at: here)
     }
-    writer.load(.address, .state(StateLayout.run(\.spill)))
+    writer.load(.address, target)
     emitFind()
   }
 
@@ -77,9 +115,10 @@ extension BlockTranslator {
 
   mutating func emitReturn() {
     let size = Int(instruction.operandSize)
-    emitStackAddress(0)
+    emitStackAddress(0, .read, size: size)
     let check = emitCheck(size: size, .read, plain: false)
     emitLoad(.address, check.pointer, size: size)
+    emitCodeAddress()
     let released = instruction.immediateSize == 0 ? 0 : Int32(instruction.immediate & 0xffff)
     emitStackMove(Int32(size) + released)
     hasEnded = true

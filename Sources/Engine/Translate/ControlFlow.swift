@@ -12,19 +12,25 @@ extension BlockTranslator {
 
   /// Whether a target, by its distance from the page's start, is in the block's own page: all of
   /// it, so that an instruction that might end in the next page is looked up each time.
-  func isNear(_ target: Int64) -> Bool {
-    target >= 0 && target <= 4096 - 15 && offset < 4096 && !mode.contains(.single)
-      && nextOffset <= 4096
+  ///
+  /// - Parameter isBranch: Whether the current instruction goes there, as opposed to going on.
+  func isNear(_ target: Int64, isBranch: Bool = false) -> Bool {
+    target >= mode.firstInPage && target <= min(4096 - 15, mode.lastInPage) && offset < 4096
+      && !mode.contains(.single) && nextOffset <= 4096
+      && !(isBranch && cutsTarget && mode.contains(.wideCode))
   }
 
+  /// Whether branch targets are cut to 16 bits.
+  private var cutsTarget: Bool { !isLong && instruction.operandSize == 2 }
+
   /// Goes to the instruction at `target` bytes from the page's start.
-  mutating func emitJump(to target: Int64) {
-    if isNear(target) {
+  mutating func emitJump(to target: Int64, isBranch: Bool = false) {
+    if isNear(target, isBranch: isBranch) {
       writer.byte(0xe9)
       writer.word(0)
       noteExit(to: target)
     } else {
-      emitFarJump(to: target)
+      emitFarJump(to: target, isBranch: isBranch)
     }
   }
 
@@ -43,9 +49,35 @@ extension BlockTranslator {
 
   /// Goes to another page: the same code may be mapped at several addresses, so the target is
   /// looked up by its linear address.
-  mutating func emitFarJump(to target: Int64) {
-    emitConstantLinear(target)
+  mutating func emitFarJump(to target: Int64, isBranch: Bool = false) {
+    if isBranch { emitBranchTarget(to: target) } else { emitConstantLinear(target) }
     emitFind()
+  }
+
+  /// R11 becomes the linear address of a branch's target, after the check of the limit.
+  mutating func emitBranchTarget(to target: Int64) {
+    emitBranchOffset(to: target)
+    emitCodeAddress()
+  }
+
+  /// R11 becomes a branch's target as an offset in the code segment, cut to the operand size.
+  mutating func emitBranchOffset(to target: Int64) {
+    emitConstantLinear(target)
+    if isSegmented {
+      writer.load(.scratch, .state(StateLayout.run(\.bounds.codeOrigin)))
+      writer.add(.address, .address, .scratch, 0, wide: false)
+    }
+    if cutsTarget { writer.lowWord(.address, of: .address) }
+  }
+
+  /// R11, an offset in the code segment, becomes a linear address; #GP(0) beyond the limit.
+  mutating func emitCodeAddress() {
+    guard isSegmented else { return }
+    var stub = ColdStub(kind: .codeLimit, site: 0)
+    stub.site = emitBound(.state(StateLayout.run(\.bounds.code)), size: 1)
+    _ = addCold(stub)
+    writer.load(.scratch, Self.segmentBase(1))
+    writer.add(.address, .address, .scratch, 0, wide: false)
   }
 
   /// A link to be made at the 32-bit displacement just written.
@@ -86,7 +118,7 @@ extension BlockTranslator {
 
   mutating func emitJumpDirect() {
     if relativeTarget <= Int64(offset) { emitPoll() }
-    emitJump(to: relativeTarget)
+    emitJump(to: relativeTarget, isBranch: true)
     hasEnded = true
   }
 
@@ -94,15 +126,16 @@ extension BlockTranslator {
     if relativeTarget <= Int64(offset) { emitPoll() }
     writer.bytes(0x0f, 0x80 | instruction.opcode & 15)
     writer.word(0)
-    noteBranch(to: relativeTarget)
+    noteBranch(to: relativeTarget, isBranch: true)
   }
 
-  private mutating func noteBranch(to target: Int64) {
-    if isNear(target) {
+  private mutating func noteBranch(to target: Int64, isBranch: Bool = false) {
+    if isNear(target, isBranch: isBranch) {
       noteExit(to: target)
     } else {
       var stub = ColdStub(kind: .farExit, site: here - 4)
-      stub.offset = Int32(clamping: target)
+      stub.target = Int32(clamping: target)
+      stub.isBranch = isBranch
       _ = addCold(stub)
     }
   }
@@ -110,43 +143,52 @@ extension BlockTranslator {
   /// LOOPcc and JrCXZ: guest RCX is in R10, so the host's forms work on a copy in RCX.
   mutating func emitJumpCounter() {
     if relativeTarget <= Int64(offset) { emitPoll() }
-    let wide = instruction.addressSize == 8
-    let isLoop = instruction.opcode != 0xe3
-    if isLoop {
-      writer.add(.scratch, .r10, nil, -1, wide: wide)
-      if instruction.addressSize == 2 {
-        writer.bytes(0x66, 0x44)  // mov r10w, cx keeps the upper part
-        writer.bytes(0x41, 0x89, 0xca)
-      } else {
-        writer.move(.r10, .scratch)
-      }
-      // The host's LOOP decrements too: it must find the value before.
-      writer.add(.scratch, .scratch, nil, 1, wide: wide)
-    } else {
-      writer.load(.scratch, .register(HostRegister.r10.rawValue), wide: wide)
-    }
+    writer.load(
+      .scratch, .register(HostRegister.r10.rawValue), wide: instruction.addressSize == 8)
     if instruction.addressSize == 2 { writer.lowWord(.scratch, of: .scratch) }
     if instruction.addressSize != 8 { writer.byte(0x67) }
-    writer.bytes(instruction.opcode, 5)  // taken: over the jump to the next instruction
+    writer.bytes(instruction.opcode, 0)  // taken: over the way to the next instruction
+    let start = here
+    emitCountDown()
     writer.byte(0xe9)
     writer.word(0)
     noteBranch(to: Int64(nextOffset))
-    emitJump(to: relativeTarget)
+    unsafe store.cache.write(at: start - 1).pointee = UInt8(here - start)
+    if isNear(relativeTarget, isBranch: true) {
+      emitCountDown()
+      emitJump(to: relativeTarget, isBranch: true)
+    } else {
+      emitBranchTarget(to: relativeTarget)
+      emitCountDown()
+      emitFind()
+    }
     hasEnded = true
+  }
+
+  /// What LOOP does to the counter, once nothing can fault any more.
+  private mutating func emitCountDown() {
+    guard instruction.opcode != 0xe3 else { return }
+    if instruction.addressSize == 2 {
+      writer.addWord(.r10, .r10, -1)
+    } else {
+      writer.add(.r10, .r10, nil, -1, wide: instruction.addressSize == 8)
+    }
   }
 
   mutating func emitJumpIndirect() {
     emitPoll()
-    emitIndirectTarget()
+    emitIndirectOffset()
+    emitCodeAddress()
     emitFind()
     hasEnded = true
   }
 
-  /// R11 becomes the branch target that a register or memory operand holds.
-  mutating func emitIndirectTarget() {
+  /// R11 becomes the branch target that a register or memory operand holds: an offset in the code
+  /// segment.
+  mutating func emitIndirectOffset() {
     if instruction.hasMemory {
-      emitAddress()
       let size = Int(instruction.operandSize)
+      emitAddress(.read, size: size)
       let check = emitCheck(size: size, .read, plain: false)
       emitLoad(.address, check.pointer, size: size)
     } else {

@@ -23,7 +23,8 @@ extension BlockTranslator {
 
   mutating func emitMoveOffset() {
     writer.constant(.address, UInt64(bitPattern: instruction.displacement))
-    emitSegmentBase(instruction.segment)
+    emitSegment(
+      instruction.segment, instruction.memoryAccess, size: Int(instruction.memorySize))
     let write = instruction.memoryAccess.contains(.write)
     let check = emitCheck(
       size: Int(instruction.memorySize), instruction.memoryAccess, plain: true)
@@ -44,7 +45,7 @@ extension BlockTranslator {
     writer.bytes(0x0f, 0xb6, 0xc8)  // movzx ecx, al
     writer.add(.address, .rbx, .scratch, 0, wide: instruction.addressSize == 8)
     if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
-    emitSegmentBase(instruction.segment)
+    emitSegment(instruction.segment, .read, size: 1)
     let check = emitCheck(size: 1, .read, plain: true)
     writer.operation(0x8a, 0, check.pointer, wide: false)
   }
@@ -53,8 +54,8 @@ extension BlockTranslator {
   mutating func emitMaskedMove() {
     writer.add(.address, .rdi, nil, 0, wide: instruction.addressSize == 8)
     if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
-    emitSegmentBase(instruction.segment)
     let size = instruction.operands[0].kind == .mmx ? 8 : 16
+    emitSegment(instruction.segment, .readWrite, size: size)
     let check = emitCheck(size: size, .readWrite, plain: true)
     emitMaskedMoveBody()
     finishWrite(check.stub, body: .instruction)
@@ -104,7 +105,7 @@ extension BlockTranslator {
     writer.bytes(instruction.addressSize == 8 ? 0x4d : 0x45, 0x8d)
     writer.bytes(0x1c, scale | 1 << 3 | 3)
     if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
-    emitSegmentBase(instruction.segment)
+    emitSegment(instruction.segment, instruction.memoryAccess, size: size)
     let write = instruction.memoryAccess.contains(.write)
     let check = emitCheck(size: size, instruction.memoryAccess, plain: true)
     emitBitStringBody()

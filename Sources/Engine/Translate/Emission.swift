@@ -87,8 +87,8 @@ extension BlockTranslator {
       if isVectorClear && !isLong { emitVectorClear() } else { emitBody(pointer: nil) }
       return
     }
-    emitAddress()
     let write = instruction.memoryAccess.contains(.write)
+    emitAddress(instruction.memoryAccess, size: Int(instruction.memorySize))
     let plain = needsPlainPointer
     let check = emitCheck(
       size: Int(instruction.memorySize), write ? accessOfWrite : .read, plain: plain)

@@ -19,12 +19,16 @@ enum StackStore: BitwiseCopyable {
 
 /// Code that runs rarely, emitted behind the block.
 struct ColdStub: BitwiseCopyable {
-  enum Kind: UInt8, BitwiseCopyable { case access, exit, farExit }
+  enum Kind: UInt8, BitwiseCopyable {
+    case access, segment, exit, farExit
+    /// A branch beyond the code segment's limit: #GP(0).
+    case codeLimit
+  }
 
   var kind: Kind
   /// Cache offset of the 32-bit displacement of the jump here.
   var site: UInt32
-  /// For an access: where the hit path goes on, and where it goes on after a committed write.
+  /// For an access or a segment check: where the hit path goes on, and where it goes on after a committed write.
   var rejoin: UInt32 = 0
   var resume: UInt32 = 0
   /// For an access: the soft TLB table whose tag R11 has had added; 0 when R11 is the address.
@@ -32,10 +36,16 @@ struct ColdStub: BitwiseCopyable {
   var size: UInt16 = 0
   var access: Access = []
   var isStack = false
+  /// For a segment check: which.
+  var segment: UInt8 = 0
+  /// For a far exit: whether the instruction goes there, as opposed to going on.
+  var isBranch = false
   var body: ColdBody = .none
   var position: Int32 = 0
-  /// Offset of the instruction; for an exit, of the target, from the page's start.
+  /// Offset of the instruction from the page's start.
   var offset: Int32 = 0
+  /// For a far exit: the target's.
+  var target: Int32 = 0
   /// For an exit: its index in the store.
   var exit: Int32 = 0
 }
@@ -79,8 +89,6 @@ extension BlockTranslator {
     stub.size = UInt16(size)
     stub.access = access
     stub.isStack = addressesStack
-    stub.offset = Int32(offset)
-    stub.position = Int32(position)
     let index = addCold(stub)
     return (plain ? Self.direct : Self.indexed, index)
   }
@@ -113,8 +121,11 @@ extension BlockTranslator {
     return site
   }
 
+  /// Notes a stub of the current instruction.
   mutating func addCold(_ stub: ColdStub) -> Int {
     unsafe cold[coldCount] = stub
+    unsafe cold[coldCount].offset = Int32(offset)
+    unsafe cold[coldCount].position = Int32(position)
     coldCount += 1
     return coldCount - 1
   }
@@ -144,10 +155,14 @@ extension BlockTranslator {
     while index < coldCount {
       let stub = unsafe cold[index]
       store.cache.aim(stub.site, at: here)
+      position = Int(stub.position)
+      offset = Int(stub.offset)
       switch stub.kind {
       case .access: emitColdAccess(stub)
+      case .segment: emitColdSegment(stub)
       case .exit: emitColdExit(stub)
-      case .farExit: emitFarJump(to: Int64(stub.offset))
+      case .farExit: emitFarJump(to: Int64(stub.target), isBranch: stub.isBranch)
+      case .codeLimit: emitRaise(.generalProtection)
       }
       index += 1
     }
@@ -165,8 +180,6 @@ extension BlockTranslator {
     emitCall(thunks.access)
     emitHostJump(stub.rejoin)
     guard stub.access.contains(.write) else { return }
-    position = Int(stub.position)
-    offset = Int(stub.offset)
     switch stub.body {
     case .none: break
     case .instruction:
@@ -177,6 +190,15 @@ extension BlockTranslator {
       emitCommit(canLeave: false)
     }
     emitHostJump(stub.resume)
+  }
+
+  private mutating func emitColdSegment(_ stub: ColdStub) {
+    let info = SegmentSite(
+      offset: UInt32(stub.offset), size: UInt32(stub.size), access: stub.access,
+      segment: stub.segment)
+    writer.constant(.scratch, UInt64(info.rawValue))
+    emitCall(thunks.segment)
+    emitHostJump(stub.rejoin)
   }
 
   private mutating func emitCommit(canLeave: Bool) {

@@ -1,25 +1,33 @@
 extension BlockTranslator {
-  /// Whether the stack pointer is 64 bits wide; else 32 (16-bit stacks take the slow path).
-  private var hasWideStack: Bool { isLong }
-
-  /// R11 becomes the linear address `distance` above the stack pointer.
-  mutating func emitStackAddress(_ distance: Int32) {
-    writer.add(.address, .r15, nil, distance, wide: hasWideStack)
-    emitSegmentBase(2)
+  /// R11 becomes the linear address `distance` above the stack pointer, or `base`.
+  mutating func emitStackAddress(
+    _ distance: Int32, _ access: Access, size: Int, base: HostRegister = .r15
+  ) {
+    writer.add(.address, base, nil, distance, wide: isLong)
+    if mode.contains(.smallStack) { writer.lowWord(.address, of: .address) }
+    emitSegment(2, access, size: size)
   }
 
-  /// Moves the stack pointer, flags untouched.
-  mutating func emitStackMove(_ distance: Int32) {
-    writer.add(.r15, .r15, nil, distance, wide: hasWideStack)
+  /// The stack pointer becomes `base` moved, flags untouched.
+  mutating func emitStackMove(_ distance: Int32, base: HostRegister = .r15) {
+    if mode.contains(.smallStack) {
+      writer.addWord(.r15, base, distance)
+    } else {
+      writer.add(.r15, base, nil, distance, wide: isLong)
+    }
   }
 
-  /// Checks the slot below the stack pointer, stores there, then moves the pointer.
   mutating func emitStackPush(_ value: StackStore, size: Int) {
-    emitStackAddress(-Int32(size))
+    emitStackStore(value, size: size)
+    emitStackMove(-Int32(size))
+  }
+
+  /// Checks the slot below the stack pointer and stores there.
+  mutating func emitStackStore(_ value: StackStore, size: Int) {
+    emitStackAddress(-Int32(size), .write, size: size)
     let check = emitCheck(size: size, .write, plain: true)
     emitStore(value, to: check.pointer)
     finishWrite(check.stub, body: .store(value))
-    emitStackMove(-Int32(size))
   }
 
   mutating func emitStore(_ value: StackStore, to pointer: HostOperand) {
@@ -63,7 +71,7 @@ extension BlockTranslator {
   mutating func emitPush() {
     let size = Int(instruction.operandSize)
     if instruction.hasMemory {
-      emitAddress()
+      emitAddress(.read, size: size)
       let check = emitCheck(size: size, .read, plain: false)
       emitLoad(.address, check.pointer, size: size)
       writer.store(.address, .state(StateLayout.run(\.spill)))
@@ -77,15 +85,19 @@ extension BlockTranslator {
 
   mutating func emitPop() {
     let size = Int(instruction.operandSize)
-    emitStackAddress(0)
+    if instruction.hasMemory && instruction.base == 4 && mode.contains(.smallStack) {
+      emitSystem(thunks.system)  // the operand's base is ESP, of which the pop moves SP
+      return
+    }
+    emitStackAddress(0, .read, size: size)
     let check = emitCheck(size: size, .read, plain: false)
     if instruction.hasMemory {
       emitPopToMemory(from: check.pointer, size: size)
       return
     }
     let guest = instruction.operands[0].number
-    if guest == 4 && size == 8 {
-      writer.load(.r15, check.pointer)
+    if guest == 4 {
+      emitPopStackPointer(from: check.pointer, size: size)
       return
     }
     if size >= 4 {
@@ -96,14 +108,24 @@ extension BlockTranslator {
       emitLoad(.address, check.pointer, size: size)
       writer.storeWord(.address, RegisterMap.operand(guest))
     }
-    if guest != 4 { emitStackMove(Int32(size)) }
+    emitStackMove(Int32(size))
+  }
+
+  private mutating func emitPopStackPointer(from pointer: HostOperand, size: Int) {
+    if size >= 4 {
+      writer.load(.r15, pointer, wide: size == 8)
+    } else {
+      emitLoad(.address, pointer, size: size)
+      emitStackMove(Int32(size))  // what a carry does to the rest of the register stays
+      writer.storeWord(.address, .register(HostRegister.r15.rawValue))
+    }
   }
 
   /// The address is computed with the stack pointer already moved, and checked before it moves.
   private mutating func emitPopToMemory(from pointer: HostOperand, size: Int) {
     emitLoad(.address, pointer, size: size)
     writer.store(.address, .state(StateLayout.run(\.spill)))
-    emitAddress(stackBias: Int64(size))
+    emitAddress(.write, size: size, stackBias: Int64(size))
     let check = emitCheck(size: size, .write, plain: true)
     emitStore(.spill, to: check.pointer)
     finishWrite(check.stub, body: .store(.spill))
@@ -112,10 +134,9 @@ extension BlockTranslator {
 
   mutating func emitLeave() {
     let size = Int(instruction.operandSize)
-    writer.add(.address, .rbp, nil, 0, wide: hasWideStack)
-    emitSegmentBase(2)
+    emitStackAddress(0, .read, size: size, base: .rbp)
     let check = emitCheck(size: size, .read, plain: false)
-    writer.add(.r15, .rbp, nil, Int32(size), wide: hasWideStack)
+    emitStackMove(Int32(size), base: .rbp)
     if size == 2 { writer.byte(0x66) }  // the rest of RBP stays
     writer.load(.rbp, check.pointer, wide: size == 8)
   }

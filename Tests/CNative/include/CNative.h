@@ -16,6 +16,7 @@ enum {
   NATIVE_BATCH = 64,
   NATIVE_LOST = 255,             // the trap of a case that does not end
   NATIVE_POOL_SIZE = 0x10000,    // bytes that initial memory is taken from
+  NATIVE_DESCRIPTORS = 24,       // entries of the child's local descriptor table
 };
 
 // What a snippet starts with, and ends with.
@@ -36,7 +37,9 @@ struct native_case {
   uint32_t code_length;
   uint32_t is_compatibility;     // run as 32-bit code
   uint32_t memory_offset;        // where in the pool the initial memory starts
-  uint32_t reserved;
+  uint32_t is_segmented;         // run with the selectors below, RIP being an offset
+  uint64_t code_address;         // linear; RIP but for segmented cases
+  uint16_t selectors[8];         // ES, CS, SS, DS, FS, GS; afterwards, what they are then
   uint8_t code[NATIVE_SNIPPET];
   uint8_t memory[NATIVE_DATA_SIZE];  // afterwards
 };
@@ -59,6 +62,9 @@ void native_area_free(struct native_area *area);
 uint8_t *native_pool(struct native_area *area);
 uint8_t *native_memory(struct native_case *of);
 struct native_case *native_case_at(struct native_area *area, int index);
+
+// The child's local descriptor table: data around NATIVE_DATA, code in NATIVE_CODE.
+uint64_t native_descriptor(int index);
 
 // Runs the area's cases in a child process, which is started when there is none.
 // Returns 0 when all ran; else the child died or hung in case `current`, and is gone.
