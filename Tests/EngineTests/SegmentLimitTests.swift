@@ -4,7 +4,7 @@ import Testing
 import X86
 
 /// Segment limits, types and stacks as translated code sees them.
-struct SegmentTests {
+struct SegmentLimitTests {
   /// Real mode with every segment at `selector`, about to run at `offset`.
   private func realMachine(_ selector: UInt16, at offset: UInt64) throws -> SystemMachine {
     let machine = try SystemMachine()
