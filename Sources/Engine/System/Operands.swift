@@ -146,7 +146,8 @@ extension SegmentRegister {
   func allows(_ offset: UInt64, last: UInt64) -> Bool {
     let (end, wraps) = offset.addingReportingOverflow(last)
     if wraps { return false }
-    guard expandsDown else { return end <= UInt64(limit) }
+    // What wraps around in a segment of 4 GiB is let through, as Intel's processors do.
+    guard expandsDown else { return end <= UInt64(limit) || limit == .max }
     return offset > UInt64(limit) && end <= (attributes[.defaultBig] ? 0xffff_ffff : 0xffff)
   }
 }
