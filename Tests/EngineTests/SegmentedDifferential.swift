@@ -61,7 +61,12 @@ struct SegmentedDifferential {
     }
     let host = SnippetState(reference.pointee.after)
     if host.vector != 3 { faults += 1 }
-    let engine = try runner.runSegmented(test, reference)
+    return differences(host, try runner.runSegmented(test, reference), reference)
+  }
+
+  private func differences(
+    _ host: SnippetState, _ engine: SnippetState, _ reference: UnsafeMutablePointer<native_case>
+  ) -> [String] {
     var found: [String] = []
     func note(_ name: String, _ host: UInt64, _ engine: UInt64) {
       if host != engine {
