@@ -27,13 +27,18 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
   return apus_next()->ioctl(fd, request, argument);
 }
 
+/// Whether a descriptor is one of ours, and the caller's to give up: a child of vfork(2) shares our
+/// memory, but not our descriptors.
+static int is_ours(int fd) { return apus_file_get(fd) != NULL && getpid() == apus_shim_process; }
+
 EXPORT int close(int fd) {
-  if (apus_file_get(fd) != NULL) apus_shim_forget(fd);
+  if (is_ours(fd)) apus_shim_forget(fd);
   return apus_next()->close(fd);
 }
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags) {
-  if (first <= last && apus_shim_is_active && !(flags & CLOSE_RANGE_CLOEXEC))
+  int closes = first <= last && !(flags & CLOSE_RANGE_CLOEXEC);
+  if (closes && apus_shim_is_active && getpid() == apus_shim_process)
     apus_shim_forget_range(first, last);
   if (apus_next()->close_range == NULL) return (int)apus_result(-ENOSYS);
   return apus_next()->close_range(first, last, flags);
@@ -47,7 +52,7 @@ EXPORT void closefrom(int first) {
 
 /// Tells KVMShim, if either number was one of ours, and returns the copy.
 static int duplicated(int fd, int copy) {
-  int concerns_us = copy >= 0 && copy != fd && (apus_file_get(fd) || apus_file_get(copy));
+  int concerns_us = copy >= 0 && copy != fd && (is_ours(fd) || is_ours(copy));
   if (concerns_us) apus_shim_duplicated(fd, copy);
   return copy;
 }

@@ -52,5 +52,7 @@ long apus_result(long result);
 
 /// Whether KVM's device has been opened, so that signals are watched.
 extern int apus_shim_is_active;
+/// The process that the descriptors belong to.
+extern int apus_shim_process;
 
 #endif

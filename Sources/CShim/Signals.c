@@ -16,6 +16,7 @@
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
 int apus_shim_is_active;
+int apus_shim_process;
 
 /// What the program wants done about each signal; two records, of which one is current, since
 /// handlers read while others write.
@@ -194,6 +195,7 @@ EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
 }
 
 static void after_fork(void) {
+  apus_shim_process = getpid();
   // The threads that held locks are not here.
   pthread_mutex_init(&wanted_lock, NULL);
   apus_shim_forked();
@@ -201,6 +203,7 @@ static void after_fork(void) {
 
 void apus_shim_activate(void) {
   if (__atomic_exchange_n(&apus_shim_is_active, 1, __ATOMIC_ACQ_REL)) return;
+  apus_shim_process = getpid();
   pthread_atfork(NULL, NULL, after_fork);
   pthread_mutex_lock(&wanted_lock);
   for (int number = 1; number < _NSIG; number++) {

@@ -14,11 +14,24 @@ extension SoftMachine: ControlledMachine {
       return try makeSplitInterruptController(
         lines: Int(truncatingIfNeeded: min(arguments[0], .max >> 1)))
     }
+    if capability == .maxVCPUID { return try limitIdentifiers(arguments[0]) }
     guard let allowed = Self.switches[capability], arguments[0] & ~allowed == 0 else {
       throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
     }
     settings.enable(capability, arguments[0])
     if capability == .x2APICAPI { applyAddressing() }
+  }
+
+  /// Sets the end of the processors' numbers, once.
+  private func limitIdentifiers(_ limit: UInt64) throws(KVMError) {
+    let isTaken = processors.withLock { table in
+      guard (1...UInt64(Self.identifierLimit)).contains(limit),
+        table.limit == nil || table.limit == limit
+      else { return false }
+      table.limit = limit
+      return true
+    }
+    guard isTaken else { throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL) }
   }
 
   /// Tells the controllers how messages name processors, when there are any.
@@ -40,7 +53,6 @@ extension SoftMachine: ControlledMachine {
     .x86UserSpaceMSR: 7,
     // KVM_X2APIC_API_USE_32BIT_IDS and _DISABLE_BROADCAST_QUIRK.
     .x2APICAPI: 3,
-    .maxVCPUID: .max,
     // KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
     .manualDirtyLogProtect2: 3,
   ]

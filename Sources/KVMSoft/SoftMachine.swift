@@ -32,6 +32,8 @@ public final class SoftMachine: VirtualMachine {
   /// The processors of a machine: which there are, and which boots.
   struct ProcessorTable: Sendable {
     var identifiers: Set<UInt32> = []
+    /// The end of the identifiers, where the machine's owner has set one.
+    var limit: UInt64?
     var bootProcessor: UInt32 = 0
   }
 
@@ -48,7 +50,8 @@ public final class SoftMachine: VirtualMachine {
 
   public func makeCPU(id: UInt32) throws(KVMError) -> SoftCPU {
     let obstacle = processors.withLock { table -> Int32? in
-      guard id < Self.identifierLimit, table.identifiers.count < Self.processorLimit else {
+      let limit = table.limit ?? UInt64(Self.identifierLimit)
+      guard id < limit, table.identifiers.count < Self.processorLimit else {
         return SystemNumber.invalid
       }
       return table.identifiers.insert(id).inserted ? nil : SystemNumber.exists

@@ -135,6 +135,22 @@ static int after_exec(int device, int cpu) {
   return 0;
 }
 
+/// A child that shares the memory closes its own descriptors only.
+static void test_vfork(void) {
+  struct guest guest = GUEST(counting);
+  int cpu = guest.cpu, machine = guest.machine;
+  pid_t child = vfork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    close(cpu);
+    close_range((unsigned int)machine, ~0U, 0);
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(count_on(cpu, &guest) == 1);
+}
+
 static void test_close_all(void) {
   struct guest guest = GUEST(counting);
   CHECK(close_range(3, ~0U, 0) == 0);
@@ -150,6 +166,7 @@ int main(int count, char **arguments) {
   test_sockets();
   test_fork();
   test_exec();
+  test_vfork();
   test_close_all();
   return 0;
 }
