@@ -74,10 +74,16 @@ class Qemu:
         if self.monitor is None:
             self.connect()
             self.command("qmp_capabilities")
-        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        self.monitor.flush()
+        request = json.dumps({"execute": name, "arguments": arguments})
+        self.link.sendall(request.encode() + b"\n")
         while True:
-            answer = json.loads(self.monitor.readline())
+            try:
+                line = self.monitor.readline()
+            except ConnectionError:
+                line = b""
+            if not line:
+                raise AssertionError(f"QEMU ended at {name}; {self.story()}")
+            answer = json.loads(line)
             if "error" in answer:
                 raise AssertionError(f"{name}: {answer['error']['desc']}")
             if "return" in answer:
@@ -95,7 +101,7 @@ class Qemu:
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise AssertionError(f"QEMU does not listen; {self.story()}") from None
                 time.sleep(0.1)
-        self.monitor = self.link.makefile("rwb")
+        self.monitor = self.link.makefile("rb")
         self.monitor.readline()
 
     def screen(self):
