@@ -23,6 +23,25 @@ extension KVMFile {
     return (try? call(.KVM_HAS_DEVICE_ATTR, with: &request)) != nil
   }
 
+  func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64 {
+    var value: UInt64 = 0
+    try transfer(&value, attribute, .KVM_GET_DEVICE_ATTR)
+    return value
+  }
+
+  /// Moves an attribute's value between here and the kernel.
+  func transfer(
+    _ value: inout UInt64, _ attribute: DeviceAttribute, _ request: KVMRequest
+  ) throws(KVMError) {
+    var structure = kvm_device_attr()
+    (structure.group, structure.attr) = (attribute.group, attribute.number)
+    let result = unsafe withUnsafeMutablePointer(to: &value) { pointer in
+      structure.addr = UInt64(UInt(bitPattern: pointer))
+      return self.result(request, with: &structure)
+    }
+    try check(result, request)
+  }
+
   func statistics() throws(KVMError) -> [Statistic] {
     let statistics = try file(from: .KVM_GET_STATS_FD)
     var bytes: [UInt8] = []

@@ -79,15 +79,7 @@ extension KernelHypervisor: CompleteHypervisor {
   }
 
   public func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64 {
-    var value: UInt64 = 0
-    var request = kvm_device_attr()
-    (request.group, request.attr) = (attribute.group, attribute.number)
-    let result = unsafe withUnsafeMutablePointer(to: &value) { pointer in
-      request.addr = UInt64(UInt(bitPattern: pointer))
-      return device.result(.KVM_GET_DEVICE_ATTR, with: &request)
-    }
-    try device.check(result, .KVM_GET_DEVICE_ATTR)
-    return value
+    try device.value(of: attribute)
   }
 
   public func has(_ attribute: DeviceAttribute) -> Bool { device.has(attribute) }

@@ -42,6 +42,8 @@ public struct DeviceAttribute: Hashable, Sendable, BitwiseCopyable {
 
   /// XCR0 bits that guests can have (KVM_X86_XCOMP_GUEST_SUPP), of the system.
   public static let guestStateComponents = Self(group: 0, number: 0)
+  /// What a processor's time-stamp counter is ahead of the host's (KVM_VCPU_TSC_OFFSET).
+  public static let timeStampOffset = Self(group: 0, number: 0)
 }
 
 /// What else a machine can be told and asked. Any thread.

@@ -64,11 +64,12 @@ public struct MachineClock: Hashable, Sendable, BitwiseCopyable {
 
 /// The machine's timer and clock. Any thread.
 public protocol TimedMachine: VirtualMachine {
-  /// As ``VirtualMachine/makeTimer()``, with or without the speaker's port (KVM_CREATE_PIT2).
+  /// As ``VirtualMachine/makeTimer()``, with or without the speaker's port (KVM_CREATE_PIT2;
+  /// KVM_CREATE_PIT is its older form).
   func makeTimer(hasSpeaker: Bool) throws(KVMError)
-  /// KVM_GET_PIT2; ENXIO without the timer.
+  /// KVM_GET_PIT2, or KVM_GET_PIT without the flags; ENXIO without the timer.
   func intervalTimer() throws(KVMError) -> IntervalTimerState
-  /// KVM_SET_PIT2
+  /// KVM_SET_PIT2, or KVM_SET_PIT without the flags.
   func setIntervalTimer(_ state: IntervalTimerState) throws(KVMError)
   /// Whether ticks that the guest missed are made up for (KVM_REINJECT_CONTROL).
   func setTimerReinjection(_ wanted: Bool) throws(KVMError)

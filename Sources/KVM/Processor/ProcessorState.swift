@@ -96,6 +96,16 @@ public protocol TimedCPU: VirtualCPU {
   func clockWasPaused() throws(KVMError)
 }
 
+/// What a processor has under numbers, such as ``DeviceAttribute/timeStampOffset``.
+public protocol AttributedCPU: VirtualCPU {
+  /// KVM_GET_DEVICE_ATTR of a processor; ENXIO for one it does not know.
+  func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64
+  /// KVM_SET_DEVICE_ATTR of a processor.
+  func setValue(_ value: UInt64, of attribute: DeviceAttribute) throws(KVMError)
+  /// KVM_HAS_DEVICE_ATTR of a processor.
+  func has(_ attribute: DeviceAttribute) -> Bool
+}
+
 /// Machine checks.
 public protocol MachineCheckCPU: VirtualCPU {
   /// Sets IA32_MCG_CAP, and with it the number of banks (KVM_X86_SETUP_MCE).
@@ -121,5 +131,5 @@ public protocol ControlledCPU: VirtualCPU {
 
 /// A processor that answers all that KVM's interface asks.
 public protocol CompleteCPU: ExitingCPU, PagePointerCPU, FloatingPointCPU, IdentifiedCPU,
-  EventfulCPU, DebuggedCPU, LocalAPICCPU, TimedCPU, MachineCheckCPU, ControlledCPU
+  EventfulCPU, DebuggedCPU, LocalAPICCPU, TimedCPU, AttributedCPU, MachineCheckCPU, ControlledCPU
 {}

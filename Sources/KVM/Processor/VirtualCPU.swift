@@ -25,7 +25,8 @@ public protocol VirtualCPU: AnyObject {
   /// KVM_SET_MSRS
   func setModelSpecificRegisters(_ registers: [ModelSpecificRegister]) throws(KVMError)
 
-  /// Decides what the guest's CPUID instruction answers; before the first run (KVM_SET_CPUID2).
+  /// Decides what the guest's CPUID instruction answers; before the first run (KVM_SET_CPUID2;
+  /// KVM_SET_CPUID is its older form).
   func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError)
 
   /// Queues an external interrupt, to be taken at the next entry (KVM_INTERRUPT). Only for

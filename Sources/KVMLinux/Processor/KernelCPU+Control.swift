@@ -15,6 +15,19 @@ extension KernelCPU: TimedCPU {
   public func clockWasPaused() throws(KVMError) { try file.call(.KVM_KVMCLOCK_CTRL) }
 }
 
+extension KernelCPU: AttributedCPU {
+  public func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64 {
+    try file.value(of: attribute)
+  }
+
+  public func setValue(_ value: UInt64, of attribute: DeviceAttribute) throws(KVMError) {
+    var value = value
+    try file.transfer(&value, attribute, .KVM_SET_DEVICE_ATTR)
+  }
+
+  public func has(_ attribute: DeviceAttribute) -> Bool { file.has(attribute) }
+}
+
 extension KernelCPU: MachineCheckCPU {
   public func setMachineCheckCapabilities(_ capabilities: UInt64) throws(KVMError) {
     var capabilities = capabilities

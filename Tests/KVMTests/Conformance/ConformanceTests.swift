@@ -1,0 +1,32 @@
+import KVM
+import KVMLinux
+import KVMSoft
+import Testing
+
+/// The same checks on the host's kernel and on the engine. The first suite is also run under the
+/// preload library, where `/dev/kvm` is the engine.
+@Suite(.enabled(if: hostKVM != nil, "this host has no usable /dev/kvm"), .serialized)
+struct KernelConformanceTests {
+  typealias HostCheck = Check<KernelHypervisor>
+  static let checks =
+    HostCheck.system + HostCheck.running + HostCheck.state + HostCheck.memory
+    + HostCheck.dirtyPages + HostCheck.dirtyRings + HostCheck.interrupts + HostCheck.connections
+    + HostCheck.time
+
+  @Test(arguments: checks) func `the host's kernel`(check: HostCheck) throws {
+    do {
+      try check.body(try #require(hostKVM))
+    } catch let lacking as Lacking {
+      try Test.cancel("this host has \(lacking.sentence)")
+    }
+  }
+}
+
+@Suite struct SoftConformanceTests {
+  typealias SoftCheck = Check<SoftHypervisor>
+  static let checks = SoftCheck.system + SoftCheck.running + SoftCheck.state + SoftCheck.memory
+
+  @Test(arguments: checks) func `the engine`(check: SoftCheck) throws {
+    try check.body(SoftHypervisor())
+  }
+}
