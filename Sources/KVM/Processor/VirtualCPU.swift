@@ -30,7 +30,8 @@ public protocol VirtualCPU: AnyObject {
   func setCPUID(_ entries: [CPUIDEntry]) throws(KVMError)
 
   /// Queues an external interrupt, to be taken at the next entry (KVM_INTERRUPT). Only for
-  /// machines without an interrupt controller (else ENXIO), one at a time (else EEXIST).
+  /// machines without an interrupt controller (else ENXIO); with a split one, one at a time (else
+  /// EEXIST).
   func inject(interrupt vector: UInt8) throws(KVMError)
 }
 

@@ -1,15 +1,20 @@
+import Glibc
 import KVM
 import KVMLinux
 import KVMSoft
 import Testing
 
 /// The same checks on the host's kernel and on the engine. The first suite is also run under the
-/// preload library, where `/dev/kvm` is the engine.
-@Suite(.enabled(if: hostKVM != nil, "this host has no usable /dev/kvm"), .serialized)
+/// preload library, where `/dev/kvm` is the engine. It has to be asked for, by the environment
+/// variable APUS_KVM_CONFORMANCE: some hosts' KVM never returns from what it cannot interpret.
+@Suite(
+  .enabled(
+    if: hostKVM != nil && getenv("APUS_KVM_CONFORMANCE") != nil,
+    "the checks of /dev/kvm run where APUS_KVM_CONFORMANCE is set"), .serialized)
 struct KernelConformanceTests {
   typealias HostCheck = Check<KernelHypervisor>
   static let checks =
-    HostCheck.system + HostCheck.running + HostCheck.state + HostCheck.memory
+    HostCheck.system + HostCheck.running + HostCheck.state + HostCheck.signals + HostCheck.memory
     + HostCheck.dirtyPages + HostCheck.dirtyRings + HostCheck.interrupts + HostCheck.connections
     + HostCheck.time
 
@@ -24,7 +29,9 @@ struct KernelConformanceTests {
 
 @Suite struct SoftConformanceTests {
   typealias SoftCheck = Check<SoftHypervisor>
-  static let checks = SoftCheck.system + SoftCheck.running + SoftCheck.state + SoftCheck.memory
+  static let checks =
+    SoftCheck.system + SoftCheck.running + SoftCheck.state + SoftCheck.memory
+    + SoftCheck.interrupts + SoftCheck.connections + SoftCheck.time
 
   @Test(arguments: checks) func `the engine`(check: SoftCheck) throws {
     try check.body(SoftHypervisor())

@@ -169,6 +169,7 @@ where
         #expect(refusal { try machine.makeTimer(hasSpeaker: true) } == EEXIST)
         var state = try machine.intervalTimer()
         (state.channels[2].count, state.channels[2].mode) = (0x1234, 3)
+        state.channels[2].accessMode = 3
         try machine.setIntervalTimer(state)
         let read = try machine.intervalTimer().channels[2]
         #expect(read.count == 0x1234 && read.mode == 3)

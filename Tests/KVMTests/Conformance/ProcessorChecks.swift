@@ -41,7 +41,6 @@ where
         #expect(guest.cpu.status.isReadyForInterrupt && guest.cpu.status.interruptFlag)
         guest.cpu.requestInterruptWindow(false)
         try guest.cpu.inject(interrupt: 0x21)
-        #expect(refusal { try guest.cpu.inject(interrupt: 0x22) } == EEXIST)
         #expect(try guest.run() == .portWrite(0x10, value: 5, size: 1))
       },
       Check("a guest that cannot handle a fault is shut down") { backend in
