@@ -73,6 +73,8 @@ struct UserAddress {
   }
 
   func bytes(count: Int) throws(KVMError) -> [UInt8] {
+    // Before there is room for much that is not there, a look at its end.
+    if count > 1 << 16 { _ = try advanced(by: count - 1).bytes(count: 1) }
     var bytes = [UInt8](repeating: 0, count: count)
     try copyIn(&bytes)
     return bytes
