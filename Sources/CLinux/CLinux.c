@@ -36,3 +36,10 @@ void apus_futex_wake(const void *word) {
 int apus_has_capabilities(const char *path) {
   return getxattr(path, "security.capability", NULL, 0) > 0;
 }
+
+int apus_can_reach(uintptr_t address, int write) {
+  void *page = (void *)(address & ~(uintptr_t)4095);
+  // Kernels before 5.14 do not know these, and say EINVAL.
+  int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  return madvise(page, 4096, advice) == 0 || errno == EINVAL;
+}

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum { RANGES = 1024 };
+enum { RANGES = 16384 };
 
 struct code_range {
   _Atomic uintptr_t start;
@@ -34,9 +34,18 @@ static void pass_on(int number, siginfo_t *info, void *context) {
   }
 }
 
+_Thread_local struct apus_recovery *apus_recovery
+    __attribute__((tls_model("initial-exec")));
+
 static void on_fault(int number, siginfo_t *info, void *context) {
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
   uintptr_t address = (uintptr_t)registers[REG_RIP];
+  struct apus_recovery *recovery = apus_recovery;
+  int is_memory = (number == SIGSEGV && registers[REG_TRAPNO] == 14) || number == SIGBUS;
+  if (recovery && is_memory) {
+    recovery->address = (uintptr_t)info->si_addr;
+    recovery->count = (uint64_t)registers[REG_RCX];
+  }
   int count = atomic_load(&range_count);
   for (int i = 0; i < count; i++) {
     uintptr_t start = atomic_load(&ranges[i].start);
@@ -46,6 +55,10 @@ static void on_fault(int number, siginfo_t *info, void *context) {
       registers[REG_RIP] = (greg_t)ranges[i].thunk;
       return;
     }
+  }
+  if (recovery && is_memory && recovery->thunk) {
+    registers[REG_RIP] = (greg_t)recovery->thunk;
+    return;
   }
   pass_on(number, info, context);
 }

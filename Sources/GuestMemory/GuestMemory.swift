@@ -1,10 +1,14 @@
 import Host
-import Synchronization
 
 /// A guest-physical access that no RAM answers.
 public struct UnbackedAddress: Error, Hashable {
   public let address: UInt64
   public let count: Int
+
+  public init(address: UInt64, count: Int) {
+    self.address = address
+    self.count = count
+  }
 }
 
 /// The RAM of one virtual machine, addressed as the guest's processor addresses it.
@@ -12,12 +16,8 @@ public struct UnbackedAddress: Error, Hashable {
 /// Copies in and out only: no reference to guest memory leaves this type but through
 /// ``hostAddress(of:count:)``, whose users must expect other threads to change the bytes.
 public final class GuestMemory: Sendable {
-  /// The RAM that the machine was made with, in ascending order, never overlapping.
+  /// In ascending order, never overlapping.
   public let regions: [MemoryRegion]
-  /// What was added since, and may change while processors run.
-  private let slots = Mutex<[MemoryRegion]>([])
-  /// Counts changes of the slots.
-  private let changes = Atomic<UInt64>(0)
   private let backing: Mapping
 
   /// RAM of `size` bytes (a multiple of 4096), split around the 32-bit device hole as PCs do.
@@ -37,40 +37,20 @@ public final class GuestMemory: Sendable {
   /// All RAM, in bytes.
   public var size: UInt64 { regions.reduce(0) { $0 + UInt64($1.range.count) } }
 
-  /// Memory that others provide: none at first.
+  /// None: machines without RAM of ours.
   public init() throws(SystemError) {
     backing = try Mapping(anonymous: 4096)
     regions = []
   }
 
-  /// Replaces all slots; they do not overlap. Their memory must outlive this object.
-  public func setSlots(_ regions: [MemoryRegion]) {
-    slots.withLock { $0 = regions }
-    changes.add(1, ordering: .releasing)
-  }
-
-  /// Changes with every change of the slots: what was derived from the old ones is void then.
-  public var version: UInt64 { changes.load(ordering: .acquiring) }
-
-  /// The region that an address is in.
-  @inlinable
-  public func region(of address: UInt64) -> MemoryRegion? {
-    for region in regions where region.range.contains(address) { return region }
-    return version == 0 ? nil : slot(of: address)
-  }
-
-  @usableFromInline
-  func slot(of address: UInt64) -> MemoryRegion? {
-    slots.withLock { slots in slots.first { $0.range.contains(address) } }
-  }
-
   /// Where `count` bytes at `address` are in this process; `nil` unless one region has them all.
   @inlinable
   public func hostAddress(of address: UInt64, count: Int) -> UnsafeMutableRawPointer? {
-    guard let region = region(of: address),
-      UInt64(count) <= region.range.upperBound - address
-    else { return nil }
-    return unsafe region.host + Int(address - region.range.lowerBound)
+    for region in regions where region.range.contains(address) {
+      guard UInt64(count) <= region.range.upperBound - address else { return nil }
+      return unsafe region.host + Int(address - region.range.lowerBound)
+    }
+    return nil
   }
 
   /// Copies bytes into guest memory.

@@ -68,8 +68,8 @@ extension SoftMachine: ControlledMachine {
 
   public func statistics() throws(KVMError) -> [Statistic] {
     [
-      Statistic("memory_slots", .instant, values: [UInt64(slots.withLock { $0.count })]),
-      Statistic("memory_slot_changes", values: [memory.version]),
+      Statistic("memory_slots", .instant, values: [UInt64(group.slotCount)]),
+      Statistic("memory_slot_changes", values: [group.slotChangeCount]),
     ]
   }
 }

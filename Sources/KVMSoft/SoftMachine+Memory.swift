@@ -1,21 +1,24 @@
+import Engine
 import Glibc
-import GuestMemory
 import Host
 public import KVM
 
 extension SoftMachine: SlottedMachine {
   public func setMemory(_ slot: MemorySlot) throws(KVMError) {
-    let change = slots.withLock { slots -> Result<Void, KVMError> in
-      Result { () throws(KVMError) in
-        try slots.set(slot)
-        memory.setSlots(slots.regions)
+    try slot.check()
+    do throws(SystemError) {
+      if slot.size == 0 {
+        try group.removeSlot(slot.number)
+      } else {
+        try group.setSlot(slot.physical(startsWritten: startsWritten))
       }
+    } catch {
+      throw MemorySlot.refusal(error.errno)
     }
-    try change.get()
   }
 
   public func setMemoryWithFile(_ slot: MemorySlot) throws(KVMError) {
-    guard !slot.flags.contains(.guestMemoryFile) else { throw MemorySlots.refusal(EINVAL) }
+    guard !slot.flags.contains(.guestMemoryFile) else { throw MemorySlot.refusal(EINVAL) }
     try setMemory(slot)
   }
 
@@ -28,78 +31,80 @@ extension SoftMachine: SlottedMachine {
 
   public func setIdentityMapAddress(_ address: UInt64) throws(KVMError) {}
 
-  public func pageTableLimit() throws(KVMError) -> Int { slots.withLock { $0.pageTables } }
+  public func pageTableLimit() throws(KVMError) -> Int { pageTables.load(ordering: .relaxed) }
 
   public func setPageTableLimit(_ count: Int) throws(KVMError) {
     // The least that KVM takes.
     guard count >= 64 else { throw .refused(call: "KVM_SET_NR_MMU_PAGES", errno: EINVAL) }
-    slots.withLock { $0.pageTables = count }
+    pageTables.store(count, ordering: .relaxed)
   }
 }
 
-/// The memory slots that a program made, under KVM's rules.
-struct MemorySlots: Sendable {
-  private var slots: [UInt32: MemorySlot] = [:]
-  /// A number that only its reader knows a use for.
-  var pageTables = 0
+extension SoftMachine: DirtyTrackingMachine {
+  /// KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
+  private var protection: UInt64 { settings.argument(of: .manualDirtyLogProtect2) ?? 0 }
+  private var startsWritten: Bool { protection & 3 == 3 }
 
+  public func dirtyPages(slot: UInt32) throws(KVMError) -> PageBitmap {
+    let call = "KVM_GET_DIRTY_LOG"
+    guard slot < SoftCapabilities.slots else { throw .refused(call: call, errno: EINVAL) }
+    guard let words = group.writtenPages(ofSlot: slot, forgetting: protection & 1 == 0) else {
+      throw .refused(call: call, errno: ENOENT)
+    }
+    return PageBitmap(words: words)
+  }
+
+  public func forgetDirtyPages(
+    slot: UInt32, first: UInt64, count: UInt32, _ pages: PageBitmap
+  ) throws(KVMError) {
+    let call = "KVM_CLEAR_DIRTY_LOG"
+    guard slot < SoftCapabilities.slots, first & 63 == 0 else {
+      throw .refused(call: call, errno: EINVAL)
+    }
+    guard let total = group.loggedPageCount(ofSlot: slot).map(UInt64.init) else {
+      throw .refused(call: call, errno: ENOENT)
+    }
+    // The last word may stand for fewer than 64 pages only at the slot's end.
+    guard first <= total, UInt64(count) <= total - first,
+      UInt64(count) == total - first || count & 63 == 0
+    else { throw .refused(call: call, errno: EINVAL) }
+    let words = pages.words.prefix((Int(count) + 63) / 64)
+    guard group.forgetWrittenPages(ofSlot: slot, Array(words), from: Int(first)) else {
+      throw .refused(call: call, errno: ENOENT)
+    }
+  }
+
+  public func resetDirtyRings() throws(KVMError) -> Int {
+    throw .refused(call: "KVM_RESET_DIRTY_RINGS", errno: EINVAL)
+  }
+}
+
+extension MemorySlot {
   /// Pages in one slot at most.
   private static let largest: UInt64 = 1 << 31 - 1
   /// As much of the host's addresses as programs have.
   private static let userLimit: UInt64 = 1 << 47 - 4096
 
-  static func refusal(_ errno: Int32) -> KVMError {
+  fileprivate static func refusal(_ errno: Int32) -> KVMError {
     .refused(call: "KVM_SET_USER_MEMORY_REGION", errno: errno)
   }
 
-  subscript(number: UInt32) -> MemorySlot? { slots[number] }
-  var count: Int { slots.count }
-
-  /// What the guest finds where.
-  var regions: [MemoryRegion] {
-    slots.values.sorted { $0.guestAddress < $1.guestAddress }.compactMap { slot in
-      guard let host = unsafe UnsafeMutableRawPointer(bitPattern: UInt(slot.hostAddress)) else {
-        return nil
-      }
-      return unsafe MemoryRegion(
-        range: slot.guestAddress..<slot.guestAddress + slot.size, host: host,
-        isReadOnly: slot.flags.contains(.readOnly))
-    }
-  }
-
-  /// Adds, moves, changes or deletes a slot.
-  mutating func set(_ new: MemorySlot) throws(KVMError) {
-    try check(new)
-    let old = slots[new.number]
-    guard new.size > 0 else {
-      guard old != nil else { throw Self.refusal(EINVAL) }
-      slots[new.number] = nil
-      return
-    }
-    if let old {
-      // Moved, or with other flags; neither another size, place here, nor kind of access.
-      guard new.size == old.size, new.hostAddress == old.hostAddress,
-        new.flags.contains(.readOnly) == old.flags.contains(.readOnly)
-      else { throw Self.refusal(EINVAL) }
-    }
-    let range = new.guestAddress..<new.guestAddress + new.size
-    let others = slots.values.filter { $0.number != new.number }
-    guard !others.contains(where: { $0.range.overlaps(range) }) else { throw Self.refusal(EEXIST) }
-    slots[new.number] = new
-  }
-
-  private func check(_ slot: MemorySlot) throws(KVMError) {
-    let end = slot.guestAddress.addingReportingOverflow(slot.size)
-    let hostEnd = slot.hostAddress.addingReportingOverflow(slot.size)
-    guard slot.number < SoftCapabilities.slots,
-      slot.flags.isSubset(of: [.logDirtyPages, .readOnly]),
-      (slot.guestAddress | slot.size | slot.hostAddress) & 0xfff == 0,
-      slot.size >> 12 <= Self.largest, !end.overflow,
-      !hostEnd.overflow, hostEnd.partialValue <= Self.userLimit
+  /// What KVM refuses of any slot.
+  fileprivate func check() throws(KVMError) {
+    let end = guestAddress.addingReportingOverflow(size)
+    let hostEnd = hostAddress.addingReportingOverflow(size)
+    guard number < SoftCapabilities.slots, flags.isSubset(of: [.logDirtyPages, .readOnly]),
+      (guestAddress | size | hostAddress) & 0xfff == 0, size >> 12 <= Self.largest,
+      !end.overflow, !hostEnd.overflow, hostEnd.partialValue <= Self.userLimit,
+      size == 0 || end.partialValue <= 1 << UInt64(Processor.physicalAddressBits)
     else { throw Self.refusal(EINVAL) }
   }
-}
 
-extension MemorySlot {
-  fileprivate var range: Range<UInt64> { guestAddress..<guestAddress + size }
+  fileprivate func physical(startsWritten: Bool) -> PhysicalMemorySlot {
+    var slot = PhysicalMemorySlot(
+      number, guestAddress: guestAddress, size: size, hostAddress: hostAddress,
+      flags: (flags.contains(.readOnly), flags.contains(.logDirtyPages)))
+    slot.startsWritten = startsWritten
+    return slot
+  }
 }

@@ -8,10 +8,11 @@ import Synchronization
 
 /// A virtual machine of the software engine.
 public final class SoftMachine: VirtualMachine {
-  let memory: GuestMemory
+  /// The engine's processors, as they know of each other, and their memory.
+  let group: ProcessorGroup
   let settings = MachineSettings()
-  /// Memory that was added since the machine was made.
-  let slots = Mutex(MemorySlots())
+  /// A number that only its reader knows a use for (KVM_SET_NR_MMU_PAGES).
+  let pageTables = Atomic(0)
   /// Where the machine's clocks stood when it was made.
   let epoch = MachineEpoch()
   let timeline: MachineTimeline
@@ -22,7 +23,7 @@ public final class SoftMachine: VirtualMachine {
   let guestWrites: GuestWrites
 
   init(memory: GuestMemory) throws(SystemError) {
-    self.memory = memory
+    group = try ProcessorGroup(memory: memory)
     timeline = MachineTimeline(start: epoch.nanoseconds)
     guestWrites = try GuestWrites()
   }

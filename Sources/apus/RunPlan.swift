@@ -21,6 +21,9 @@ struct RunPlan {
   /// The least that a Linux kernel can do anything in, and what page tables can map.
   private static let memoryRange = ByteCount.mebibytes(16)...ByteCount.mebibytes(8 << 20)
 
+  /// The I/O APIC reaches no others.
+  private static let processorRange = 1...254
+
   init(_ arguments: Run) throws(Failure) {
     mode = try Self.mode(arguments)
     isVerbose = arguments.verbose
@@ -97,13 +100,10 @@ struct RunPlan {
       throw Failure("\(memory) is more memory than a guest can have; \(memoryRange.upperBound) is.")
     }
     try memory.checkPages()
-    if arguments.cpus < 1 {
-      throw Failure("a guest needs a processor; -c \(arguments.cpus) gives it none.")
-    }
-    if arguments.cpus > 1 {
+    if !processorRange.contains(arguments.cpus) {
       throw Failure(
-        "-c \(arguments.cpus) is not possible yet: this version runs one virtual processor; leave "
-          + "-c out.")
+        "-c \(arguments.cpus) is not possible: a guest has \(processorRange.lowerBound) to "
+          + "\(processorRange.upperBound) processors.")
     }
     if arguments.append.utf8.contains(0) {
       throw Failure("--append has a zero byte in it, where the kernel would stop reading.")

@@ -28,7 +28,7 @@ MISTAKES = {
     "more memory than can be": (["run", "-m", "9000T"], "9000T"),
     "memory beyond counting": (["run", "-m", "99999999999999999999999"], "9999"),
     "no processors": (["run", "-c", "0"], "processor"),
-    "two processors": (["run", "-c", "2"], "processor"),
+    "too many processors": (["run", "-c", "255"], "254 processors"),
     "a number of processors that is none": (["run", "-c", "two"], "two"),
     "KVM, which is not built yet or not usable": (["run", "--accel", "kvm"], "--accel"),
     "an unknown accelerator": (["run", "--accel", "warp"], "warp"),

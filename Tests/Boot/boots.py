@@ -28,6 +28,13 @@ class Boots(ApusTest):
         self.assertRegex(output, r"processors: 1")
         self.assertRegex(output, r"\d+\.\d{3} s  in all")
 
+    def test_processors(self):
+        for count in (2, 4):
+            with self.subTest(count):
+                status, output, errors = self.guest(
+                    "grep", "-c", "^processor", "/proc/cpuinfo", options=["-c", str(count)])
+                self.assertEqual((status, output, errors), (0, f"{count}\n", ""))
+
     def memory(self, amount):
         status, output, errors = self.guest(
             "grep", "MemTotal", "/proc/meminfo", options=["-m", amount])

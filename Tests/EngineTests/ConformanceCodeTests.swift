@@ -35,7 +35,7 @@ struct ConformanceCodeTests {
     let guest = try GuestMachine(ConformanceGuests.hostWrite, user: false)
     for value in UInt32(1)...5 {
       try guest.memory.store(value, at: GuestMachine.code + 1)
-      guest.processor.noteCodeWrite(physical: GuestMachine.code + 1, count: 4)
+      guest.processor.group.memoryChanged(at: GuestMachine.code + 1, count: 4)
       guest.processor.cpu.instructionPointer = GuestMachine.codeLinear
       #expect(try guest.run().vector == nil)
       #expect(guest.register(0) == UInt64(value))
@@ -50,7 +50,7 @@ struct ConformanceCodeTests {
       let body = [0xb9] + Snippet.littleEndian(count, 4) + [0xeb, 0x00, 0xeb, 0x00, 0xf4]
       let place = UInt64(round * 7 % 8000)
       try guest.memory.write(body, at: GuestMachine.code + place)
-      guest.processor.noteCodeWrite(physical: GuestMachine.code + place, count: body.count)
+      guest.processor.group.memoryChanged(at: GuestMachine.code + place, count: body.count)
       guest.processor.cpu.instructionPointer = GuestMachine.codeLinear + place
       #expect(try guest.run().vector == nil)
       #expect(guest.register(1) == count)

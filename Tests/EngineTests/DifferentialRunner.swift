@@ -121,7 +121,7 @@ final class DifferentialRunner {
       guest.host(physical, count: length)
         .copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<length]))
     }
-    guest.processor.noteCodeWrite(physical: physical, count: length)
+    guest.processor.group.memoryChanged(at: physical, count: length)
     for page in 0..<3 {
       let start = native_pool(area) + Int(reference.pointee.memory_offset) + page * 4096
       guest.host(GuestMachine.data[page], count: 4096)
@@ -132,7 +132,7 @@ final class DifferentialRunner {
   private func removeCode(_ reference: UnsafeMutablePointer<native_case>) {
     let (physical, length) = code(of: reference)
     guest.host(physical, count: length).copyBytes(from: repeatElement(0xcc, count: length))
-    guest.processor.noteCodeWrite(physical: physical, count: length)
+    guest.processor.group.memoryChanged(at: physical, count: length)
   }
 
   /// Runs a segmented case in the guest up to its INT3 or another exception.

@@ -110,13 +110,13 @@ final class RecordedRunner {
       try memory.store(UInt8(truncatingIfNeeded: pair[1]), at: UInt64(pair[0]))
     }
     processor.stateWasReplaced()
-    for pair in test.initial.ram { processor.noteMemoryChanged(at: UInt64(pair[0]), count: 1) }
+    for pair in test.initial.ram { processor.group.memoryChanged(at: UInt64(pair[0]), count: 1) }
   }
 
   private func clear(_ test: RecordedCase) {
     for pair in test.initial.ram + test.final.ram {
       try? memory.store(UInt8(0), at: UInt64(pair[0]))
-      processor.noteMemoryChanged(at: UInt64(pair[0]), count: 1)
+      processor.group.memoryChanged(at: UInt64(pair[0]), count: 1)
     }
   }
 

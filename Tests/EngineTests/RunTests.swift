@@ -4,6 +4,7 @@ import Testing
 import X86
 
 final class BareEnvironment: ProcessorEnvironment {
+  var wantsToStop = false
   var output: [UInt8] = []
   func readPort(_ port: UInt16, size: Int) -> UInt32 { 0xffff_ffff }
   func writePort(_ port: UInt16, value: UInt32, size: Int) { output.append(UInt8(value & 0xff)) }
@@ -119,9 +120,9 @@ private func afterString(
   #expect(run(1000) == 1000)
   // The second page's bytes hold the upper part of the immediate.
   try p.memory.store(UInt8(1), at: 0x11000)
-  p.noteMemoryChanged(at: 0x11000, count: 1)
+  p.group.memoryChanged(at: 0x11000, count: 1)
   #expect(run(3) == 3 + 3 * 256)
   try p.memory.store(UInt8(2), at: 0x10fff)
-  p.noteMemoryChanged(at: 0x10fff, count: 1)
+  p.group.memoryChanged(at: 0x10fff, count: 1)
   #expect(run(3) == 6 + 3 * 256)
 }

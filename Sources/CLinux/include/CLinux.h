@@ -30,8 +30,23 @@ void apus_futex_wake(const void *word);
 
 /// Has SIGSEGV, SIGBUS, SIGFPE and SIGILL raised by code in [start, end) go on at `thunk`, with
 /// R11 = the faulting address and RCX = the exception's vector. Other faults go to whoever had
-/// installed a handler before. At most 1024 ranges; returns -ENOSPC beyond.
+/// installed a handler before. At most 16384 ranges; returns -ENOSPC beyond.
 int apus_guard_code(uintptr_t start, uintptr_t end, uintptr_t thunk);
+/// What a thread that runs a guest does about memory that it cannot reach (SIGSEGV, SIGBUS).
+struct apus_recovery {
+  /// Where it goes on when that happens outside guarded code; 0 when it cannot.
+  uintptr_t thunk;
+  /// Set by the signal handler: what could not be reached, and RCX at that time.
+  uintptr_t address;
+  uint64_t count;
+};
+extern _Thread_local struct apus_recovery *apus_recovery
+    __attribute__((tls_model("initial-exec")));
+/// Sets it for this thread; null where memory that cannot be reached is nobody's business.
+static inline void apus_recover_with(struct apus_recovery *recovery) { apus_recovery = recovery; }
+/// Whether the memory of the page of an address can be read or written.
+int apus_can_reach(uintptr_t address, int write);
+
 /// Ends that for the range which starts there.
 void apus_forget_code(uintptr_t start);
 

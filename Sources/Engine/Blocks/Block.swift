@@ -86,6 +86,8 @@ struct Block: BitwiseCopyable {
   var sideTable: UInt32
   /// Guest-physical page number of the last byte, where that is not the first's page; else 0.
   var secondPage: UInt64
+  /// Of the guest's bytes.
+  var fingerprint: UInt32
 }
 
 /// A direct jump out of a block that may be patched to go straight to its target.

@@ -9,8 +9,8 @@ extension BlockStore {
 
   /// Drops the blocks that have a byte of the range, which lies in one page.
   ///
-  /// - Returns: Whether any was dropped.
-  func invalidate(physical: UInt64, count size: Int) -> Bool {
+  /// - Returns: Whether any was dropped, and whether other blocks of the page remain.
+  func invalidate(physical: UInt64, count size: Int) -> (dropped: Bool, remains: Bool) {
     let range = physical..<physical + UInt64(max(size, 1))
     let page = physical >> 12
     var pageList = unsafe pages[Self.pageBucket(page)]
@@ -19,13 +19,46 @@ extension BlockStore {
     var straddling = count.straddling
     let split = dropBlocks(in: &straddling, of: page, overlapping: range)
     count.straddling = straddling
-    let any = whole.dropped || split.dropped
-    if any && !whole.remains && !split.remains { unmarkCode(physical) }
-    return any
+    return (whole.dropped || split.dropped, whole.remains || split.remains)
   }
 
-  /// Unlinks from a list what overlaps; tells whether that was anything, and whether other blocks
-  /// of the page remain.
+  /// Drops the blocks that have a byte of a range of many pages.
+  func invalidate(_ range: Range<UInt64>) {
+    for bucket in 0..<Self.buckets where unsafe pages[bucket] != 0 {
+      var list = unsafe pages[bucket]
+      _ = dropBlocks(in: &list, of: .max, overlapping: range)
+      unsafe pages[bucket] = list
+    }
+    var straddling = count.straddling
+    _ = dropBlocks(in: &straddling, of: .max, overlapping: range)
+    count.straddling = straddling
+  }
+
+  /// Whether a block that has bytes of a page is as asked for.
+  func hasBlock(inPage page: UInt64, where isWanted: (Block) -> Bool = { _ in true }) -> Bool {
+    let range = page << 12..<(page + 1) << 12
+    func has(_ list: Int32) -> Bool {
+      var index = list
+      while index != 0 {
+        let block = self[block: index]
+        if block.has(range) && isWanted(block) { return true }
+        index = self[block: index].nextInPage
+      }
+      return false
+    }
+    return unsafe has(pages[Self.pageBucket(page)]) || has(count.straddling)
+  }
+
+  /// Names the page of every block ever made since the last reset; some of them often.
+  func forEachPage(_ body: (UInt64) -> Void) {
+    for index in 1..<Int32(count.blocks) {
+      let block = self[block: index]
+      body(block.physical >> 12)
+      if block.secondPage != 0 { body(block.secondPage) }
+    }
+  }
+
+  /// Unlinks from a list what overlaps.
   private func dropBlocks(
     in list: inout Int32, of page: UInt64, overlapping range: Range<UInt64>
   ) -> (dropped: Bool, remains: Bool) {

@@ -17,12 +17,9 @@ struct BlockStore {
   private let exits: UnsafeMutablePointer<BlockExit>
   let hash: UnsafeMutablePointer<Int32>
   let pages: UnsafeMutablePointer<Int32>
-  /// One bit for each 4 KiB of the guest-physical space: whether blocks start in that page.
-  private let codePages: UnsafeMutablePointer<UInt8>
   /// Pairs of (bytes of host code, bytes of guest code) for each instruction of a block.
   let side: UnsafeMutablePointer<SideEntry>
   private let counters: UnsafeMutablePointer<Counters>
-  private let codePageLimit: UInt64
 
   struct Counters: BitwiseCopyable {
     var blocks = 1
@@ -30,6 +27,8 @@ struct BlockStore {
     var side = 0
     var cursor: UInt32 = 0
     var firstFree: UInt32 = 0
+    /// Bytes of the code cache that may be used.
+    var capacity = UInt32(CodeCache.size)
     /// Head of the list of blocks that lie in two pages, through `nextInPage`.
     var straddling: Int32 = 0
     var flushes = 0
@@ -42,9 +41,8 @@ struct BlockStore {
   }
 
   /// Makes the tables in `memory`, which stays the caller's.
-  init(cache: CodeCache, physicalLimit: UInt64, memory: borrowing Mapping) {
+  init(cache: CodeCache, memory: borrowing Mapping) {
     self.cache = cache
-    codePageLimit = physicalLimit >> 12
     var cursor = unsafe memory.base
     func take<Element>(_ type: Element.Type, _ count: Int) -> UnsafeMutablePointer<Element> {
       let start = unsafe cursor
@@ -57,15 +55,13 @@ struct BlockStore {
     unsafe hash = take(Int32.self, Self.buckets)
     unsafe pages = take(Int32.self, Self.buckets)
     unsafe side = take(SideEntry.self, Self.sideCapacity)
-    unsafe codePages = take(UInt8.self, Int(codePageLimit / 8) + 1)
     unsafe counters.initialize(to: Counters())
   }
 
   /// Bytes of host memory that the tables may take; they take it as they fill.
-  static func memorySize(physicalLimit: UInt64) -> Int {
+  static let memorySize =
     capacity * MemoryLayout<Block>.stride + exitCapacity * MemoryLayout<BlockExit>.stride
-      + 2 * buckets * 4 + sideCapacity * 4 + Int(physicalLimit >> 15) + 65536
-  }
+    + 2 * buckets * 4 + sideCapacity * 4 + 65536
 
   var count: Counters {
     @inline(always) _read { yield unsafe counters.pointee }
@@ -109,13 +105,11 @@ struct BlockStore {
     let bucket = Self.bucket(block.physical, block.mode)
     block.nextInHash = unsafe hash[bucket]
     unsafe hash[bucket] = index
-    markCode(block.physical)
     if block.secondPage == 0 {
       let page = Self.pageBucket(block.physical >> 12)
       block.nextInPage = unsafe pages[page]
       unsafe pages[page] = index
     } else {
-      markCode(block.secondPage << 12)
       block.nextInPage = count.straddling
       count.straddling = index
     }
@@ -123,33 +117,16 @@ struct BlockStore {
     return index
   }
 
-  func hasCode(_ physical: UInt64) -> Bool {
-    let page = physical >> 12
-    guard page < codePageLimit else { return false }
-    return unsafe codePages[Int(page >> 3)] & (1 << (page & 7)) != 0
-  }
-
-  private func markCode(_ physical: UInt64) {
-    let page = physical >> 12
-    if page < codePageLimit { unsafe codePages[Int(page >> 3)] |= 1 << (page & 7) }
-  }
-
-  func unmarkCode(_ physical: UInt64) {
-    let page = physical >> 12
-    if page < codePageLimit { unsafe codePages[Int(page >> 3)] &= ~(1 << (page & 7)) }
-  }
-
   var isFull: Bool {
     count.blocks + 1 >= Self.capacity || count.exits + 512 >= Self.exitCapacity
       || count.side + 512 >= Self.sideCapacity
-      || count.cursor + 128 * 1024 >= UInt32(CodeCache.size)
+      || count.cursor + 128 * 1024 >= count.capacity
   }
 
   /// Drops every block. The caller must not return into translated code afterwards.
   func reset() {
     unsafe hash.update(repeating: 0, count: Self.buckets)
     unsafe pages.update(repeating: 0, count: Self.buckets)
-    unsafe codePages.update(repeating: 0, count: Int(codePageLimit / 8) + 1)
     count.blocks = 1
     count.exits = 1
     count.side = 0

@@ -1,4 +1,3 @@
-internal import CLinux
 import Glibc
 internal import Host
 
@@ -15,8 +14,6 @@ final class CodeCache: Sendable {
     writable = try Mapping(shared: file, size: Self.size, protection: PROT_READ | PROT_WRITE)
     executable = try Mapping(shared: file, size: Self.size, protection: PROT_READ | PROT_EXEC)
   }
-
-  deinit { apus_forget_code(UInt(bitPattern: unsafe executable.base)) }
 
   /// Where the byte at `offset` is written.
   @inline(always)

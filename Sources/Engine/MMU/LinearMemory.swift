@@ -1,3 +1,4 @@
+internal import CLinux
 internal import X86
 
 /// Up to one page's worth of linear memory after translation: one physical run, or two where a
@@ -21,14 +22,27 @@ extension Processor {
   /// Where the byte at a guest-physical address is in this process, to the end of its page.
   @inline(always)
   func hostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
-    unsafe memory.hostAddress(of: physical, count: 1)
+    guard let slot = slots.find(physical) else { return nil }
+    return unsafe reachable(slot.pointer(to: physical), write: false)
   }
 
-  /// As ``hostPointer(_:)``, but `nil` for read-only memory.
+  /// As ``hostPointer(_:)``, to be written at once; `nil` for read-only memory.
   @inline(always)
   func writableHostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
-    guard let region = memory.region(of: physical), !region.isReadOnly else { return nil }
-    return unsafe region.host + Int(physical - region.range.lowerBound)
+    guard let slot = slots.find(physical), !slot.isReadOnly else { return nil }
+    slot.markWritten(physical)
+    return unsafe reachable(slot.pointer(to: physical), write: true)
+  }
+
+  /// The same pointer, but between runs, when nobody would catch the fault, `nil` where the process
+  /// cannot reach its memory.
+  @inline(always)
+  private func reachable(
+    _ pointer: UnsafeMutableRawPointer, write: Bool
+  ) -> UnsafeMutableRawPointer? {
+    if unsafe recovery.pointee.thunk != 0 { return unsafe pointer }
+    let address = UInt(bitPattern: pointer)
+    return unsafe apus_can_reach(address, write ? 1 : 0) != 0 ? pointer : nil
   }
 
   /// How far linear addresses go before they wrap.
@@ -75,19 +89,10 @@ extension Processor {
     let translated = try translate(linear, access)
     if !access.contains(.implicit) { noteWatched(linear, count, isWrite: isWrite) }
     let physical = translated.page | (linear & 0xfff)
-    let writable = unsafe writableHostPointer(physical)
-    let hasCode = translation.store.hasCode(translated.page)
-    let host = unsafe isWrite ? writable : hostPointer(physical)
-    if let host = unsafe host, !(isWrite && hasCode), !isWatched(pageOf: linear) {
-      let mayWrite = unsafe writable != nil && !hasCode && translated.rights.contains(.writableNow)
-      unsafe softTLB.fill(
-        view(for: access), linear, host: host,
-        PageProperties(
-          isWritable: mayWrite, isGlobal: translated.rights.contains(.global),
-          isLarge: translated.pageShift > 12))
-    }
+    let found = findPage(translated, linear, write: isWrite)
+    if found.isDirect { fillTLB(view(for: access), linear, translated, found) }
     return unsafe LinearWindow.Run(
-      physical: physical, host: host, count: count, isWatched: hasCode)
+      physical: physical, host: found.host, count: count, isWatched: !found.isDirect)
   }
 
   /// The soft TLB that serves an access.
@@ -201,13 +206,13 @@ extension Processor {
   }
 
   private func readDevice(_ physical: UInt64, _ count: Int) -> UInt64 {
-    let value = environment.readMemory(physical, size: count)
+    let value = outside { environment.readMemory(physical, size: count) }
     return count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
   }
 
   private func writeDevice(_ physical: UInt64, _ value: UInt64, _ count: Int) {
     let cut = count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
-    environment.writeMemory(physical, value: cut, size: count)
+    outside { environment.writeMemory(physical, value: cut, size: count) }
   }
 }
 

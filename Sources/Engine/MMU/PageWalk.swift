@@ -179,9 +179,11 @@ extension Processor {
     if entry & marks == marks { return true }
     guard let host = unsafe writableHostPointer(place) else { return true }
     let shared = unsafe host.assumingMemoryBound(to: Atomic<UInt64>.self)
-    return unsafe shared.pointee.compareExchange(
+    let isMarked = unsafe shared.pointee.compareExchange(
       expected: entry, desired: entry | marks, ordering: .sequentiallyConsistent
     ).exchanged
+    noteCodeWrite(physical: place, count: 8)
+    return isMarked
   }
 
   private func markNarrow(_ place: UInt64, _ entry: UInt64, _ access: MemoryAccess) -> Bool {
@@ -189,10 +191,12 @@ extension Processor {
     if entry & marks == marks { return true }
     guard let host = unsafe writableHostPointer(place) else { return true }
     let shared = unsafe host.assumingMemoryBound(to: Atomic<UInt32>.self)
-    return unsafe shared.pointee.compareExchange(
+    let isMarked = unsafe shared.pointee.compareExchange(
       expected: UInt32(truncatingIfNeeded: entry),
       desired: UInt32(truncatingIfNeeded: entry | marks), ordering: .sequentiallyConsistent
     ).exchanged
+    noteCodeWrite(physical: place, count: 4)
+    return isMarked
   }
 
   @inline(always)

@@ -1,7 +1,7 @@
 internal import X86
 
 /// A guest-physical page that has code, as a fetch found it.
-private struct FetchedPage {
+struct FetchedPage {
   var physical: UInt64
   var isGlobal: Bool
 }
@@ -9,10 +9,12 @@ private struct FetchedPage {
 extension Processor {
   /// Finds what to run at the instruction pointer: the host address to go on at.
   ///
-  /// Serves pending requests first. Any fault of the fetch is delivered on the way.
+  /// Serves pending requests first. Any fault of the fetch is delivered on the way. This is where
+  /// a processor stands still for others: it relies on nothing but its registers.
   func dispatch() -> UInt64 {
     while true {
-      if memory.version != memoryVersion { forgetMemory() }
+      settleWithOthers()
+      group.standStillIfWanted(self)
       if let reason = serveRequests() { return leave(reason) }
       let linear = linearInstructionPointer
       if run.executionBreakpoints != 0, let met = meetBreakpoint(linear) {
@@ -24,7 +26,7 @@ extension Processor {
       run.wantsAlone = 0
       if let known = knownEntry(linear, mode) { return known }
       do throws(GuestFault) {
-        let index = try findBlock(linear, mode)
+        let index = try block(at: linear, mode)
         return translation.store.cache.run(at: translation.store[block: index].entry)
       } catch {
         run.isStepping = 0
@@ -34,15 +36,9 @@ extension Processor {
     }
   }
 
-  /// The memory's slots have changed: nothing that was found by an address holds any more.
-  private func forgetMemory() {
-    memoryVersion = memory.version
-    flushAllTranslations()
-    dropAllBlocks()
-  }
-
   /// The address of the way out of translated code.
   func leave(_ reason: StopReason) -> UInt64 {
+    settleWithOthers()
     run.stopReason = UInt64(reason.rawValue)
     return translation.store.cache.run(at: translation.thunks.leave)
   }
@@ -95,8 +91,17 @@ extension Processor {
     return target
   }
 
-  /// Finds or makes the block at a linear address, and enters it in the jump cache.
-  private func findBlock(_ linear: UInt64, _ pageless: BlockMode) throws(GuestFault) -> Int32 {
+  /// The block at a linear address. Other processors may interfere for a while only: they wait for
+  /// this one when they write over code.
+  private func block(at linear: UInt64, _ mode: BlockMode) throws(GuestFault) -> Int32 {
+    while true {
+      if let index = try findBlock(linear, mode) { return index }
+    }
+  }
+
+  /// Finds or makes the block at a linear address, and enters it in the jump cache; `nil` when
+  /// another processor interfered, and all must be looked up again.
+  private func findBlock(_ linear: UInt64, _ pageless: BlockMode) throws(GuestFault) -> Int32? {
     let mode = try addingCodeLimits(to: pageless, at: linear)
     let page = try fetchPage(linear)
     let physical = page.physical | linear & 0xfff
@@ -104,7 +109,10 @@ extension Processor {
     if index != 0 && translation.store[block: index].secondPage != 0 {
       index = try checkStraddling(index, linear)
     }
-    if index == 0 { index = try translateBlock(physical, linear, mode) }
+    if index == 0 {
+      guard let made = try translateBlock(physical, linear, mode) else { return nil }
+      index = made
+    }
     cpu.codePage = linear & ~0xfff
     if !mode.contains(.single) {
       useJumpCache(for: pageless)
@@ -128,7 +136,7 @@ extension Processor {
     }
   }
 
-  private func fetchPage(_ linear: UInt64) throws(GuestFault) -> FetchedPage {
+  func fetchPage(_ linear: UInt64) throws(GuestFault) -> FetchedPage {
     let isUser = cpu.privilege == 3
     if let found = fetchTLB.find(linear, user: isUser) {
       return FetchedPage(physical: found.physical, isGlobal: found.isGlobal)
@@ -138,6 +146,7 @@ extension Processor {
     if translated.pageShift > 12 {
       softTLB.noteLargePage(memoryView, linear & ~0xfff)
     }
+    compareCode(inPage: translated.page)
     fetchTLB.enter(linear, physical: translated.page, user: isUser, isGlobal: isGlobal)
     return FetchedPage(physical: translated.page, isGlobal: isGlobal)
   }
@@ -151,61 +160,9 @@ extension Processor {
     return 0
   }
 
-  private func translateBlock(
-    _ physical: UInt64, _ linear: UInt64, _ mode: BlockMode
-  ) throws(GuestFault) -> Int32 {
-    if translation.isFull { dropAllBlocks() }
-    guard let page = unsafe memory.hostAddress(of: physical & ~0xfff, count: 4096) else {
-      throw .unreachable
-    }
-    if !translation.store.hasCode(physical) {
-      softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
-    }
-    let offset = Int(physical & 0xfff)
-    let start = unsafe page.assumingMemoryBound(to: UInt8.self) + offset
-    let end = min(4096, mode.lastInPage + 1)
-    let source = unsafe BlockSource(
-      physical: physical, mode: mode, bytes: UnsafePointer(start), available: end - offset,
-      features: features)
-    if let index = translation.translate(source) { return index }
-    // Longer than 15 bytes, or beyond the code segment's limit.
-    guard source.available < 15, mode.lastInPage > 4095 else { throw .protection }
-    return try translateStraddling(source, linear)
-  }
-
   /// Whether code is where no memory is. Like KVM, which would have to emulate it: that ends the run
   /// for the most privileged code, and is #UD for other code.
   private func isUnreachable(_ fault: GuestFault) -> Bool {
     fault == .unreachable && cpu.privilege == 0
-  }
-
-  /// Translates an instruction that begins in one page and ends in the next, alone.
-  private func translateStraddling(
-    _ source: BlockSource, _ linear: UInt64
-  ) throws(GuestFault) -> Int32 {
-    let next = try fetchPage((linear & ~0xfff) &+ 4096)
-    guard let page = unsafe memory.hostAddress(of: next.physical, count: 16) else {
-      throw .unreachable
-    }
-    if !translation.store.hasCode(next.physical) {
-      softTLB.protect(hostPage: UInt64(UInt(bitPattern: page)))
-    }
-    let buffer = unsafe translation.straddle
-    unsafe buffer.update(from: source.bytes, count: source.available)
-    unsafe (buffer + source.available).update(
-      from: page.assumingMemoryBound(to: UInt8.self), count: 16)
-    var whole = source
-    unsafe whole.bytes = UnsafePointer(buffer)
-    whole.available = min(whole.available + 16, source.mode.lastInPage + 1 - whole.offset)
-    whole.secondPage = next.physical >> 12
-    guard let index = translation.translate(whole) else { throw .protection }
-    return index
-  }
-
-  /// Forgets every translation, when a table or the code cache is full.
-  func dropAllBlocks() {
-    translation.reset()
-    jumpCache.flush(keepingGlobal: false)
-    forgetReturns()
   }
 }

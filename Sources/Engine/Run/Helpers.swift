@@ -7,6 +7,11 @@ private func with(_ processor: UInt64, _ body: (Processor) -> UInt64) -> UInt64 
   return unsafe Unmanaged<Processor>.fromOpaque(pointer)._withUnsafeGuaranteedRef { body($0) }
 }
 
+/// A run begins.
+let helperBegin: Helper = { processor, _, _, _ in
+  with(processor) { $0.dispatch() }
+}
+
 /// A memory access missed the soft TLB. `info` is an ``AccessSite``, `linear` the address.
 let helperAccess: Helper = { processor, info, linear, continuation in
   with(processor) {

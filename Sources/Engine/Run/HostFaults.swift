@@ -1,12 +1,30 @@
 internal import CLinux
 import Glibc
+internal import Host
 internal import X86
 
 extension CodeCache {
-  /// Has faults in this cache's code lead to `thunk`, with RCX the vector and R11 the address.
-  func armFaultHandler(thunk: UInt32) {
-    let start = run(at: 0)
-    _ = apus_guard_code(UInt(start), UInt(start) + UInt(Self.size), UInt(run(at: thunk)))
+  /// Has faults in this cache's code lead to thunks, with RCX the vector and R11 the address.
+  func armFaultHandler(_ thunks: Thunks) throws(SystemError) {
+    let strings = thunks.strings.range
+    let parts: [(Range<UInt32>, UInt32)] = [
+      (0..<strings.lowerBound, thunks.hostFault), (strings, thunks.strings.fault),
+      (strings.upperBound..<UInt32(Self.size), thunks.hostFault),
+    ]
+    for (range, thunk) in parts {
+      let (start, end) = (run(at: range.lowerBound), run(at: range.upperBound))
+      guard apus_guard_code(UInt(start), UInt(end), UInt(run(at: thunk))) == 0 else {
+        throw SystemError(call: "apus_guard_code", errno: ENOSPC)
+      }
+    }
+  }
+
+  /// Ends that.
+  func disarmFaultHandler(_ thunks: Thunks) {
+    let strings = thunks.strings.range
+    for start in [0, strings.lowerBound, strings.upperBound] {
+      apus_forget_code(UInt(run(at: start)))
+    }
   }
 }
 
@@ -16,11 +34,17 @@ extension Processor {
   /// Only instructions that are the guest's own can fault in translated code: a division, a
   /// floating-point exception, an operand that is not aligned.
   func hostFault(vector: UInt64, at address: UInt64) -> UInt64 {
+    let isMemory = vector == UInt64(ExceptionVector.pageFault.rawValue)
+    if isMemory, let (shift, isMove) = stringRoutine(at: address) {
+      undoString(shift: shift, isMove: isMove)
+      return leave(.badMemory)
+    }
     guard let (_, place) = translation.store.guestPlace(of: address) else {
       preconditionFailure("a host fault outside any block: the engine emitted wrong code")
     }
     // Behind the block is the copy of the instruction that works on the bounce buffer.
     setInstructionPointer(offset: place ?? run.bounceOffset)
+    if isMemory { return leave(.badMemory) }
     switch ExceptionVector(rawValue: UInt8(truncatingIfNeeded: vector)) {
     case .divideError: return fault(GuestFault(.divideError))
     case .floatingPoint: return fault(GuestFault(.floatingPoint))
@@ -29,6 +53,31 @@ extension Processor {
     case .alignmentCheck: return fault(GuestFault(.alignmentCheck))
     default: return fault(.protection)
     }
+  }
+}
+
+// Memory of a slot that this process cannot reach ends the run; so says KVM.
+extension Processor {
+  /// The string routine that an address is in: log2 of its element's size, and whether it moves.
+  private func stringRoutine(at address: UInt64) -> (shift: UInt64, isMove: Bool)? {
+    translation.store.cache.offset(running: address).flatMap(translation.thunks.strings.kind)
+  }
+
+  /// Takes back what a string routine has advanced registers by, as far as it has not come.
+  private func undoString(shift: UInt64, isMove: Bool) {
+    let left = unsafe recovery.pointee.count
+    cpu.registers[1] &+= left
+    cpu.registers[7] &-= left &<< shift
+    if isMove { cpu.registers[6] &-= left &<< shift }
+    setInstructionPointer(offset: UInt64(translation.sites[Int(run.spill[2])].offset))
+  }
+
+  /// Where the guest's memory is that ended the run with ``StopReason/badMemory``.
+  func findBadMemory() {
+    guard let physical = slots.physical(ofHost: unsafe UInt64(recovery.pointee.address)) else {
+      preconditionFailure("the engine accessed memory that is not the guest's")
+    }
+    badAddress = physical
   }
 }
 

@@ -43,6 +43,7 @@ extension Processor {
     else {
       return continuation
     }
+    settleWithOthers()
     run.codeWriteSeen = 0
     advance(by: length)
     return dispatch()

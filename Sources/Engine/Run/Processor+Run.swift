@@ -4,12 +4,19 @@ extension Processor {
   /// Call it on one thread only, always the same. The state is complete and up to date before and
   /// after.
   package func runGuest() -> StopReason {
+    group.enter(self)
+    defer { group.leave(self) }
     // What came while nothing ran, or was put off for the last stop, is looked for first.
     doorbell.ring()
-    let target = dispatch()
+    expectForeignWrites()
+    let cache = translation.store.cache
+    unsafe recovery.pointee.thunk = UInt(cache.run(at: translation.thunks.recover))
     let enter = unsafe unsafeBitCast(
-      Int(translation.store.cache.run(at: translation.thunks.enter)), to: Enter.self)
-    enter(UInt64(UInt(bitPattern: unsafe state)), target)
+      Int(cache.run(at: translation.thunks.enter)), to: Enter.self)
+    enter(UInt64(UInt(bitPattern: unsafe state)), cache.run(at: translation.thunks.begin))
+    unsafe recovery.pointee.thunk = 0
+    settleWithOthers()
+    if run.stopReason == UInt64(StopReason.badMemory.rawValue) { findBadMemory() }
     return StopReason(rawValue: UInt8(truncatingIfNeeded: run.stopReason)) ?? .interrupted
   }
 
@@ -18,7 +25,10 @@ extension Processor {
 
 // What system instructions ask of the caches.
 extension Processor {
-  func flushAllTranslations() { flush(keepingGlobal: false) }
+  func flushAllTranslations() { inside { flush(keepingGlobal: false) } }
+
+  /// The same, while the processor stands still for another.
+  func flushCaches() { flush(keepingGlobal: false) }
 
   func flushNonGlobalTranslations() { flush(keepingGlobal: true) }
 

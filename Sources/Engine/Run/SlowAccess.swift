@@ -8,21 +8,22 @@ extension Processor {
   /// reads find their data there, and writes are committed from it by ``commit(_:_:)``.
   func access(_ site: AccessSite, _ linear: UInt64, _ continuation: UInt64) -> UInt64 {
     let linear = linear & linearMask
+    setInstructionPointer(offset: site.offset)
     do throws(GuestFault) {
       noteWatched(linear, site.size, isWrite: site.access.contains(.write))
       if run.debugHits != 0 && run.isAlone == 0 { return runAlone(site) }
-      if Int(linear & 0xfff) + site.size <= 4096, try accessPage(site, linear) {
-        return continuation
+      if Int(linear & 0xfff) + site.size <= 4096 {
+        if let entry = try accessPage(site, linear, continuation) { return entry }
+      } else if site.access == .readWrite {
+        lockOthersOut(site)
       }
       if run.isAlone == 0, try isDevice(site, linear) {
         // Afterwards nothing may be as it was.
         return runAlone(site)
       }
       try fillBounceBuffer(site, linear)
-      // The way for a write on the bounce buffer lies behind the jump back to the fast path.
-      return site.access.contains(.write) ? continuation + 5 : continuation
+      return site.access.contains(.write) ? continuation + Self.bounceEntry : continuation
     } catch {
-      setInstructionPointer(offset: site.offset)
       return faultOrMaskedMove(site, linear, error)
     }
   }
@@ -57,35 +58,36 @@ extension Processor {
     return fault(isStackFault ? GuestFault(.stackFault) : reported)
   }
 
+  /// Behind the jump back to the fast path lies the copy of the instruction for a write that has
+  /// to be committed.
+  private static let bounceEntry: UInt64 = 5
+
   /// Points the access straight at memory.
   ///
-  /// - Returns: Whether that was possible.
-  private func accessPage(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) -> Bool {
+  /// - Returns: Where to go on; `nil` where no memory answers.
+  private func accessPage(
+    _ site: AccessSite, _ linear: UInt64, _ continuation: UInt64
+  ) throws(GuestFault) -> UInt64? {
     let isWrite = site.access.contains(.write)
     let translated = try translate(linear, isWrite ? dataWrite : dataRead)
-    let physical = translated.page | linear & 0xfff
-    guard let host = unsafe isWrite ? writableHostPointer(physical) : hostPointer(physical) else {
-      return false
-    }
-    let hasCode = translation.store.hasCode(translated.page)
-    if hasCode && isWrite { return false }
-    let isWritable =
-      translated.rights.contains(.writableNow) && !hasCode
-      && (unsafe writableHostPointer(physical) != nil)
-    if !isWatched(pageOf: linear) {
-      unsafe softTLB.fill(
-        memoryView, linear, host: host,
-        PageProperties(
-          isWritable: isWritable, isGlobal: translated.rights.contains(.global),
-          isLarge: translated.pageShift > 12))
-    }
+    let found = findPage(translated, linear, write: isWrite)
+    guard let host = unsafe found.host else { return nil }
     run.pointer = UInt64(UInt(bitPattern: host))
-    return true
+    if found.isDirect {
+      fillTLB(memoryView, linear, translated, found)
+      return continuation
+    }
+    // A page with translated code: the instruction writes there, and the commit tells.
+    noteBounce(site, linear)
+    run.bouncePhysical = translated.page | linear & 0xfff
+    return continuation + Self.bounceEntry
   }
 
-  /// The bounce buffer, at the place that keeps the guest address's alignment.
-  private func bouncePointer(for linear: UInt64) -> UnsafeMutableRawPointer {
-    unsafe UnsafeMutableRawPointer(state) + StateLayout.bounceBuffer + Int(linear & 63)
+  /// The bounce buffer, at the place that keeps the guest address's alignment. What may be locked
+  /// is aligned instead: hosts punish locked accesses across cache lines.
+  private func bouncePointer(_ linear: UInt64, _ isLockable: Bool) -> UnsafeMutableRawPointer {
+    let offset = isLockable ? 0 : Int(linear & 63)
+    return unsafe UnsafeMutableRawPointer(state) + StateLayout.bounceBuffer + offset
   }
 
   private func isDevice(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) -> Bool {
@@ -95,7 +97,8 @@ extension Processor {
   }
 
   private func fillBounceBuffer(_ site: AccessSite, _ linear: UInt64) throws(GuestFault) {
-    let buffer = unsafe bouncePointer(for: linear)
+    let buffer = unsafe bouncePointer(linear, site.access == .readWrite && site.size <= 8)
+    run.bouncePointer = UInt64(UInt(bitPattern: buffer))
     setInstructionPointer(offset: site.offset)
     if site.access.contains(.write) {
       // Every fault must come now: the commit cannot undo the instruction.
@@ -107,9 +110,7 @@ extension Processor {
         unsafe copy(
           from: window, at: 0, to: UnsafeMutableRawBufferPointer(start: buffer, count: site.size))
       }
-      run.bounceLinear = linear
-      run.bounceOffset = site.offset
-      run.bounceSize = UInt64(site.size)
+      noteBounce(site, linear)
     }
     if site.access.contains(.read) && site.size <= 8 {
       // One access of the size asked for: device registers care.
@@ -120,15 +121,36 @@ extension Processor {
         linear, into: UnsafeMutableRawBufferPointer(start: buffer, count: site.size),
         as: dataRead)
     }
-    run.pointer = UInt64(UInt(bitPattern: buffer))
+    run.pointer = run.bouncePointer
   }
 
-  /// Writes the bounce buffer to where it belongs.
+  private func noteBounce(_ site: AccessSite, _ linear: UInt64) {
+    run.bounceLinear = linear
+    run.bounceOffset = site.offset
+    run.bounceSize = UInt64(site.size)
+    run.bouncePhysical = RunState.buffered
+  }
+
+  /// Completes a write: from the bounce buffer to where it belongs, or by telling of a change of
+  /// code.
   func commit(_ info: UInt64, _ continuation: UInt64) -> UInt64 {
+    setInstructionPointer(linear: cpu.codePage &+ (info & 0xffff))
+    if run.bouncePhysical == RunState.buffered {
+      commitBuffer()
+    } else {
+      noteCodeWrite(physical: run.bouncePhysical, count: Int(run.bounceSize))
+    }
+    settleWithOthers()
+    guard run.codeWriteSeen != 0, info & 1 << 16 != 0 else { return continuation }
+    run.codeWriteSeen = 0
+    return dispatch()
+  }
+
+  private func commitBuffer() {
     let linear = run.bounceLinear
     let size = Int(run.bounceSize)
-    setInstructionPointer(linear: cpu.codePage &+ (info & 0xffff))
-    let buffer = unsafe UnsafeRawBufferPointer(start: bouncePointer(for: linear), count: size)
+    let buffer = unsafe UnsafeRawBufferPointer(
+      start: UnsafeRawPointer(bitPattern: UInt(run.bouncePointer)), count: size)
     do throws(GuestFault) {
       if size <= 8 {
         var value: UInt64 = 0
@@ -139,32 +161,6 @@ extension Processor {
       }
     } catch {
       // Another processor unmapped the page since the check: as if the write came before that.
-    }
-    guard run.codeWriteSeen != 0, info & 1 << 16 != 0 else { return continuation }
-    run.codeWriteSeen = 0
-    return dispatch()
-  }
-
-  /// Tells the translator that guest memory changed, which it may have translated.
-  package func noteCodeWrite(physical: UInt64, count: Int) {
-    let inPage = 0x1000 - Int(physical & 0xfff)
-    if count > inPage { noteCodeWrite(physical: physical &+ UInt64(inPage), count: count - inPage) }
-    guard translation.store.hasCode(physical), count > 0 else { return }
-    if translation.store.invalidate(physical: physical, count: count) {
-      jumpCache.flush(keepingGlobal: false)
-      run.codeWriteSeen = 1
-    }
-  }
-
-  /// Tells the engine that somebody outside it changed guest memory, in which it may have
-  /// translated code. On the processor's own thread.
-  package func noteMemoryChanged(at physical: UInt64, count: Int) {
-    var address = physical
-    let end = physical + UInt64(count)
-    while address < end {
-      let next = min(end, (address | 0xfff) + 1)
-      noteCodeWrite(physical: address, count: Int(next - address))
-      address = next
     }
   }
 }

@@ -9,9 +9,13 @@ struct StringRoutines: BitwiseCopyable {
   /// Offsets in the code cache, by `index`.
   private var entries: InlineArray<24, UInt32> = .init(repeating: 0)
 
+  private var start: UInt32 = 0
+  /// The way out for routines that meet memory which cannot be reached; behind them.
+  private(set) var fault: UInt32 = 0
+
   init() {}
 
-  init(into store: BlockStore, writer: inout CodeWriter, slow: UInt32) {
+  init(into store: BlockStore, writer: inout CodeWriter, slow: UInt32, fault hostFault: UInt32) {
     for view in MemoryView.allCases {
       for isMove in [false, true] {
         for shift in UInt8(0)..<4 {
@@ -24,6 +28,20 @@ struct StringRoutines: BitwiseCopyable {
         }
       }
     }
+    start = entries[0]
+    fault = unsafe store.cache.offset(of: writer.cursor)
+    StringRoutine.emitFault(&writer, store, hostFault)
+  }
+
+  /// Where in the code cache the routines are.
+  var range: Range<UInt32> { start..<fault }
+
+  /// What the routine at an offset in the code cache does: log2 of its element's size, and whether
+  /// it moves.
+  func kind(at offset: UInt32) -> (shift: UInt64, isMove: Bool)? {
+    guard range.contains(offset) else { return nil }
+    let index = (0..<24).last { entries[$0] <= offset } ?? 0
+    return (UInt64(index & 3), index & 4 != 0)
   }
 
   private static func index(_ view: MemoryView, _ isMove: Bool, _ shift: UInt8) -> Int {
@@ -84,11 +102,23 @@ private struct StringRoutine {
     store.cache.aim(here - 4, at: slow)
   }
 
-  private mutating func restore() {
-    writer.load(.rax, Self.spill(1))
+  private mutating func restore() { Self.restore(&writer) }
+
+  private static func restore(_ writer: inout CodeWriter) {
+    writer.load(.rax, spill(1))
     writer.bytes(0x04, 0x7f)  // add al, 127
     writer.byte(0x9e)  // sahf
-    writer.load(.rax, Self.spill(0))
+    writer.load(.rax, spill(0))
+  }
+
+  /// Puts the guest's registers back while the transfer has pointers in them.
+  static func emitFault(_ writer: inout CodeWriter, _ store: BlockStore, _ hostFault: UInt32) {
+    writer.load(.rdi, CodeWriter.slot(7))
+    writer.load(.rsi, CodeWriter.slot(6))
+    restore(&writer)
+    writer.byte(0xe9)
+    writer.word(0)
+    store.cache.aim(unsafe store.cache.offset(of: writer.cursor) - 4, at: hostFault)
   }
 
   /// Moves or stores what the pages allow, at least one element, or takes the slow path.
@@ -153,6 +183,7 @@ private struct StringRoutine {
       writer.move(.rsi, .address)
       writer.load(.rdi, Self.spill(3))
     } else {
+      writer.store(.rsi, CodeWriter.slot(6))
       writer.move(.rdi, .address)
       writer.load(.rax, Self.spill(0))
     }

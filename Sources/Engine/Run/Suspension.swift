@@ -9,7 +9,7 @@ extension Processor {
     let isLive = run.hasLiveVectors != 0
     if isLive { parkVectors() }
     body()
-    if memory.version != memoryVersion { flushAllTranslations() }
+    clientHadControl()
     // What follows the instruction may not be what it was.
     run.codeWriteSeen = 1
     if isLive { unparkVectors() }

@@ -23,6 +23,9 @@ struct Thunks: BitwiseCopyable {
   var attention: UInt32 = 0
   var raise: UInt32 = 0
   var hostFault: UInt32 = 0
+  /// Where a run begins, and where it goes on when a helper met memory that it cannot reach.
+  var begin: UInt32 = 0
+  var recover: UInt32 = 0
   /// Where a return from the empty return stack goes.
   var emptyReturn: UInt32 = 0
   var strings = StringRoutines()
@@ -56,12 +59,16 @@ struct Thunks: BitwiseCopyable {
     raise = thunk(helperRaise)
     // The signal handler jumps here: there is no return address to pop.
     hostFault = thunk(helperHostFault, called: false)
+    begin = thunk(helperBegin, called: false)
+    recover = start()
+    Self.emitRecover(&writer)
+    Self.emitLeave(&writer)
     emptyReturn = start()
     writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
     writer.byte(0xe9)
     let next = unsafe store.cache.offset(of: writer.cursor) + 4
     writer.word(Int32(bitPattern: findByJump &- next))
-    strings = StringRoutines(into: store, writer: &writer, slow: system)
+    strings = StringRoutines(into: store, writer: &writer, slow: system, fault: hostFault)
     stacks = StackRoutines(into: store, writer: &writer)
     let end = start()
     store.count.cursor = end
@@ -116,6 +123,27 @@ struct Thunks: BitwiseCopyable {
   private static func setLiveVectors(_ value: Int32, _ writer: inout CodeWriter) {
     writer.operation(0xc7, 0, .state(StateLayout.run(\.hasLiveVectors)), wide: false)
     writer.word(value)
+  }
+
+  /// Leaves a helper in the middle, with the guest's registers as the helper found them.
+  private static func emitRecover(_ writer: inout CodeWriter) {
+    writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
+    writer.load(.scratch, .state(StateLayout.run(\.hasLiveVectors)), wide: false)
+    writer.operation(0x85, HostRegister.scratch.rawValue, .register(HostRegister.scratch.rawValue))
+    writer.bytes(0x0f, 0x84)  // jz
+    writer.word(0)
+    let site = unsafe writer.cursor
+    loadControlStatus(StateLayout.run(\.guestMXCSR), &writer)
+    writer.restoreVectors()
+    writer.byte(0xeb)  // jmp
+    writer.byte(0)
+    let end = unsafe writer.cursor
+    unsafe UnsafeMutableRawPointer(site - 4).storeBytes(of: Int32(end - site), as: Int32.self)
+    writer.extendedState(5)
+    unsafe (end - 1).pointee = UInt8(writer.cursor - end)
+    setLiveVectors(0, &writer)
+    writer.constant(.rax, UInt64(StopReason.badMemory.rawValue))
+    writer.store(.rax, .state(StateLayout.run(\.stopReason)))
   }
 
   private static func emitHelper(

@@ -1,4 +1,3 @@
-internal import GuestMemory
 internal import Host
 
 /// Everything that translating takes: caches, tables, thunks, and room for a block in the making.
@@ -10,20 +9,18 @@ final class Translation {
   let instructions: UnsafeMutablePointer<Instruction>
   let liveFlags: UnsafeMutablePointer<ArithmeticFlags>
   let cold: UnsafeMutablePointer<ColdStub>
-  /// The bytes of an instruction that straddles two pages, brought together.
-  let straddle: UnsafeMutablePointer<UInt8>
+  /// The guest's bytes that are being translated.
+  let copy: UnsafeMutablePointer<UInt8>
   private let tables: Mapping
   private let siteMemory: Mapping
   private let scratch: Mapping
 
-  init(memory: GuestMemory) throws(SystemError) {
-    // Slots that are added later may lie beyond what there is now.
-    let limit = memory.regions.last?.range.upperBound ?? 1 << 36
-    tables = try Mapping(anonymous: BlockStore.memorySize(physicalLimit: limit))
+  init() throws(SystemError) {
+    tables = try Mapping(anonymous: BlockStore.memorySize)
     siteMemory = try Mapping(anonymous: SiteStore.memorySize)
     scratch = try Mapping(anonymous: 1 << 18)
     let cache = try CodeCache()
-    store = BlockStore(cache: cache, physicalLimit: limit, memory: tables)
+    store = BlockStore(cache: cache, memory: tables)
     sites = SiteStore(memory: siteMemory)
     let base = unsafe scratch.base
     unsafe instructions = base.bindMemory(to: Instruction.self, capacity: BlockTranslator.limit)
@@ -31,10 +28,13 @@ final class Translation {
       to: ArithmeticFlags.self, capacity: BlockTranslator.limit)
     unsafe cold = (base + 0x21000).bindMemory(
       to: ColdStub.self, capacity: BlockTranslator.coldLimit)
-    unsafe straddle = (base + 0x3f000).bindMemory(to: UInt8.self, capacity: 64)
+    unsafe copy = (base + 0x3f000).bindMemory(
+      to: UInt8.self, capacity: BlockTranslator.longest + 16)
     thunks = Thunks(into: store)
-    cache.armFaultHandler(thunk: thunks.hostFault)
+    try cache.armFaultHandler(thunks)
   }
+
+  deinit { store.cache.disarmFaultHandler(thunks) }
 
   /// Translates and enters a block; `nil` when its first instruction is not wholly there.
   func translate(_ source: BlockSource) -> Int32? {

@@ -1,3 +1,4 @@
+internal import CLinux
 package import GuestMemory
 package import Host
 import Synchronization
@@ -11,9 +12,18 @@ package final class Processor {
   /// Where the GS base points while translated code runs.
   let state: UnsafeMutablePointer<CPUState>
   let runState: UnsafeMutablePointer<RunState>
-  package let memory: GuestMemory
-  /// The memory's version that everything here was derived from.
-  var memoryVersion: UInt64 = 0
+  /// The processors of the machine, and what they share.
+  package let group: ProcessorGroup
+  /// Among them; set by ``ProcessorGroup/join(_:)``.
+  var number: UInt16 = 0
+  /// The machine's memory, which changes while the processor stands still.
+  let slots: PhysicalSlots
+  /// Not zero while the processor is at something that others must wait for.
+  let activity = Atomic<UInt32>(0)
+  /// Guest-physical address of memory that could not be reached when the last run ended so.
+  package internal(set) var badAddress: UInt64 = 0
+  /// What the thread that runs the processor does about memory that it cannot reach.
+  let recovery: UnsafeMutablePointer<apus_recovery>
   package let environment: any ProcessorEnvironment
   /// What of the instruction set the guest is offered.
   package private(set) var features: FeatureSet
@@ -34,10 +44,21 @@ package final class Processor {
   private let returnStack: ReturnStack
   private let storage: Mapping
 
-  package init(
+  /// A processor of a machine without others.
+  package convenience init(
     memory: GuestMemory, environment: any ProcessorEnvironment, features: FeatureSet
   ) throws(SystemError) {
-    self.memory = memory
+    try self.init(
+      group: ProcessorGroup(memory: memory), environment: environment, features: features)
+  }
+
+  package init(
+    group: ProcessorGroup, environment: any ProcessorEnvironment, features: FeatureSet
+  ) throws(SystemError) {
+    self.group = group
+    slots = group.slots
+    unsafe recovery = .allocate(capacity: 1)
+    unsafe recovery.initialize(to: apus_recovery())
     self.environment = environment
     self.features = features
     storage = try Mapping(anonymous: StateLayout.size)
@@ -47,7 +68,7 @@ package final class Processor {
     unsafe runState = (base + StateLayout.runState).bindMemory(to: RunState.self, capacity: 1)
     unsafe runState.initialize(to: RunState())
     unsafe extendedArea = base + StateLayout.extendedArea
-    translation = try Translation(memory: memory)
+    translation = try Translation()
     unsafe softTLB = SoftTLB(base: base)
     let find = translation.store.cache.run(at: translation.thunks.findByJump)
     unsafe jumpCache = JumpCache(base: base, find: find)
@@ -59,13 +80,21 @@ package final class Processor {
     initializeExtendedArea()
     unsafe runState.pointee.processor = UInt64(
       UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
+    group.join(self)
   }
+
+  deinit {
+    group.part(self)
+    unsafe recovery.deallocate()
+  }
+
+  package var memory: GuestMemory { group.memory }
 
   /// Changes what of the instruction set the guest is offered.
   package func offer(_ features: FeatureSet) {
     guard features != self.features else { return }
     self.features = features
-    dropAllBlocks()
+    inside { dropAllBlocks() }
   }
 
   /// The registers, in place.
@@ -134,4 +163,6 @@ package enum StopReason: UInt8, BitwiseCopyable, Hashable {
   case debug
   /// The instruction pointer leads where no memory is.
   case unreachableCode
+  /// This process cannot read or write what a memory slot names.
+  case badMemory
 }

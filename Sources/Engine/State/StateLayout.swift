@@ -87,6 +87,19 @@ struct RunState: BitwiseCopyable {
   /// Offset in its page of the instruction that uses the bounce buffer.
   var bounceOffset: UInt64 = 0
   var bounceSize: UInt64 = 0
+  /// Host address of the bounced bytes.
+  var bouncePointer: UInt64 = 0
+  /// Where the write goes that is to be committed, in a page with translated code, or ``buffered``.
+  var bouncePhysical: UInt64 = RunState.buffered
+  static let buffered = UInt64.max
+  /// Guest-physical bytes written that other processors may have translated: from, to.
+  var foreignCodeFrom: UInt64 = .max
+  var foreignCodeTo: UInt64 = 0
+  /// Not zero while a locked instruction has the other processors stand still.
+  var isLocked: UInt32 = 0
+  /// PAUSE instructions until the thread lets others run.
+  var pausesLeft: UInt32 = RunState.pausesPerTurn
+  static let pausesPerTurn: UInt32 = 1000
   /// Interrupts that arrived while they were disabled: STI looks here.
   var deferred: UInt32 = 0
   /// Set when a write has dropped translated blocks.

@@ -92,6 +92,7 @@ extension Processor {
     case .readPerformanceCounter: try readPerformanceCounter()
     case .readProcessorID: try readProcessorID(instruction)
     case .identify: identify()
+    case .pause: letOthersRun()
     case .swapSegmentBase: try swapSegmentBase()
     case .halt: try halt()
     case .monitor: try monitor(instruction)

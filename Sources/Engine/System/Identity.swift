@@ -144,7 +144,7 @@ extension Processor {
         register(6, size: size),
       ],
       privilege: cpu.privilege)
-    guard let result = environment.hypercall(call) else { throw .undefined }
+    guard let result = outside({ environment.hypercall(call) }) else { throw .undefined }
     setRegister(0, size: size, result)
     return .next
   }

@@ -43,7 +43,7 @@ extension Processor {
   func readModelSpecific() throws(GuestFault) -> Outcome {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
-    guard let value = environment.readForGuest(number, { modelSpecific(number) }) else {
+    guard let value = outside({ environment.readForGuest(number) { modelSpecific(number) } }) else {
       throw .protection
     }
     setRegister(0, size: 4, value)
@@ -55,7 +55,8 @@ extension Processor {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
     let value = register(0, size: 4) | register(2, size: 4) &<< 32
-    guard environment.writeForGuest(number, value, { setModelSpecific(number, value) }) else {
+    guard outside({ environment.writeForGuest(number, value) { setModelSpecific(number, value) } })
+    else {
       throw .protection
     }
     return number == ModelSpecificRegister.extendedFeatures.rawValue ? .nextInNewMode : .next
@@ -64,7 +65,7 @@ extension Processor {
   /// A model-specific register's value; `nil` where there is none.
   package func modelSpecific(_ number: UInt32) -> UInt64? {
     guard let register = ModelSpecificRegister(rawValue: number) else {
-      return environment.readModelSpecific(number)
+      return outside { environment.readModelSpecific(number) }
     }
     return switch register {
     case .timeStamp: timeStamp
@@ -88,12 +89,12 @@ extension Processor {
   /// Sets a model-specific register as WRMSR does; false where that is #GP.
   package func setModelSpecific(_ number: UInt32, _ value: UInt64) -> Bool {
     guard let register = ModelSpecificRegister(rawValue: number) else {
-      return environment.writeModelSpecific(number, value: value)
+      return outside { environment.writeModelSpecific(number, value: value) }
     }
     switch register {
     case .timeStamp:
       cpu.timeStampOffset = value &- scaledTimeStamp
-      environment.timeStampChanged()
+      outside { environment.timeStampChanged() }
     case .sysenterCS: cpu.sysenterCS = value
     case .pageAttributes:
       guard isPageAttributeTable(value) else { return false }

@@ -37,7 +37,7 @@ extension Processor {
     let (port, size) = (port(instruction), portSize(instruction))
     try checkPort(port, size)
     noteWatchedPort(port, size)
-    let value = environment.readPort(port, size: size)
+    let value = outside { environment.readPort(port, size: size) }
     setRegister(0, size: UInt8(size), UInt64(value))
     return .next
   }
@@ -47,7 +47,7 @@ extension Processor {
     try checkPort(port, size)
     let value = UInt32(truncatingIfNeeded: register(0, size: UInt8(size)))
     noteWatchedPort(port, size)
-    environment.writePort(port, value: value, size: size)
+    outside { environment.writePort(port, value: value, size: size) }
     return .next
   }
 
@@ -101,9 +101,8 @@ extension Processor {
     }
     var elements: InlineArray<1024, UInt8> = .init(repeating: 0)
     unsafe withUnsafeMutableBytes(of: &elements) { bytes in
-      unsafe environment.readPort(
-        port, size: size,
-        into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)]))
+      let wanted = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)])
+      outside { unsafe environment.readPort(port, size: size, into: wanted) }
     }
     // Whoever answered may have changed the count.
     if repeats { count = Int(min(UInt64(count), register(1, size: width))) }
@@ -137,7 +136,7 @@ extension Processor {
     let linear = try linearAddress(
       segment: segment, offset: register(6, size: width), size: size, for: .read)
     let value = try readLinear(linear, size: size, as: dataRead)
-    environment.writePort(port, value: UInt32(truncatingIfNeeded: value), size: size)
+    outside { environment.writePort(port, value: UInt32(truncatingIfNeeded: value), size: size) }
   }
 
   /// Whether a repeated instruction should let the run loop look around between two pieces.

@@ -71,7 +71,8 @@ extension Processor {
     var done = piece.count
     var isOver = false
     switch instruction.operation {
-    case .moveString: moveElements(piece, plan)
+    case .moveString:
+      if isFromDevice(piece) { try moveFromDevice(piece, plan) } else { moveElements(piece, plan) }
     case .storeString: storeElements(piece, plan)
     case .loadString: loadElement(piece, plan)
     default:
@@ -171,6 +172,18 @@ extension Processor {
 
 /// What is done with a piece.
 extension Processor {
+  private func isFromDevice(_ piece: StringPiece) -> Bool {
+    guard let source = piece.source else { return false }
+    return unsafe source.first.host == nil || (source.second.count > 0 && source.second.host == nil)
+  }
+
+  /// One element. The target is looked up again: memory may change while a device is asked.
+  private func moveFromDevice(_ piece: StringPiece, _ plan: StringPlan) throws(GuestFault) {
+    guard let source = piece.source else { return }
+    let value = readValue(source)
+    writeValue(value, to: try stringWindow(7, 0, plan, 1, .write))
+  }
+
   private func moveElements(_ piece: StringPiece, _ plan: StringPlan) {
     guard let source = piece.source, let target = piece.target else { return }
     guard piece.count > 1, let from = unsafe source.first.host, let to = unsafe target.first.host

@@ -23,6 +23,8 @@ struct BlockSource {
 struct BlockTranslator {
   static let limit = 64
   static let coldLimit = 6 * limit
+  /// Bytes of guest code that a block can have.
+  static let longest = 15 * limit
 
   var writer: CodeWriter
   let store: BlockStore
@@ -75,7 +77,8 @@ struct BlockTranslator {
       physical: source.physical, mode: mode, length: UInt16(guestLength),
       instructionCount: UInt16(count), entry: entry, crossPageEntry: crossPageEntry, end: end,
       nextInHash: 0, nextInPage: 0, incoming: 0, sideTable: UInt32(store.count.side),
-      secondPage: source.secondPage)
+      secondPage: source.secondPage,
+      fingerprint: unsafe Block.fingerprint(source.bytes, guestLength))
     store.count.side = side
     store.count.translatedInstructions += count
     return store.insert(block)

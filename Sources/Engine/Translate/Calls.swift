@@ -123,7 +123,7 @@ extension BlockTranslator {
     emitStackMove(Int32(size) + released)
     hasEnded = true
     guard usesReturnStack else {
-      emitFind()
+      emitPolledFind()
       return
     }
     writer.bytes(0x48, 0x8b, 0x4c)
@@ -133,7 +133,7 @@ extension BlockTranslator {
     writer.bytes(0xe3, 0)  // jrcxz to the return below: the address is on top
     let start = here
     writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
-    emitFind()
+    emitPolledFind()
     unsafe store.cache.write(at: start - 1).pointee = UInt8(here - start)
     writer.byte(0xc3)  // ret
   }

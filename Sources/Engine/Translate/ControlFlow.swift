@@ -92,6 +92,15 @@ extension BlockTranslator {
     _ = addCold(stub)
   }
 
+  /// As ``emitFind()``, but by way of the dispatcher when attention is wanted: returns need not go
+  /// back to where a call, which polls, came from.
+  mutating func emitPolledFind() {
+    writer.load(.scratch, .state(StateLayout.field(\.attention)), wide: false)
+    writer.bytes(0xe3, 0x05)  // jrcxz over the call
+    emitCall(thunks.find)
+    emitFind()
+  }
+
   /// Goes to the linear address in R11 through the jump cache; the flags stay.
   mutating func emitFind() {
     guard !mode.contains(.single) else {

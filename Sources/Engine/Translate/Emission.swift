@@ -9,7 +9,7 @@ extension BlockTranslator {
     switch instruction.operation {
     case .plain, .shiftByCount, .compareExchangeWide, .compareStringsIndex: emitOrdinary()
     case .noOperation, .cacheLineFlush: break
-    case .pause: writer.bytes(0xf3, 0x90)
+    case .pause: emitPause()
     case .loadAddress: emitLoadAddress()
     case .moveOffset: emitMoveOffset()
     case .bitString: emitBitString()
@@ -57,6 +57,18 @@ extension BlockTranslator {
   mutating func emitRaise(_ vector: ExceptionVector) {
     writer.constant(.scratch, UInt64(offset & 0xfff) | UInt64(vector.rawValue) << 16)
     emitCall(thunks.raise)
+  }
+
+  /// PAUSE: a guest that spins waits for another processor, which must get a chance to run.
+  private mutating func emitPause() {
+    let left = HostOperand.state(StateLayout.run(\.pausesLeft))
+    writer.bytes(0xf3, 0x90)
+    writer.load(.scratch, left, wide: false)
+    writer.add(.scratch, .scratch, nil, -1, wide: false)
+    writer.store(.scratch, left, wide: false)
+    writer.bytes(0xe3, 0x02)  // jrcxz to the call
+    writer.bytes(0xeb, 0x0a)  // jmp over it
+    emitSystem(thunks.system)
   }
 
   /// REP MOVS and REP STOS go to a routine that works a page at a time; the rest, and whatever

@@ -34,11 +34,9 @@ final class MachineFile: OpenFile {
     case .KVM_GET_NR_MMU_PAGES: try machine.pageTableLimit()
     case .KVM_SET_NR_MMU_PAGES:
       try done(machine.setPageTableLimit(Int(min(argument.value, UInt(Int32.max)))))
-    #if DIRTY_LOG
-      case .KVM_GET_DIRTY_LOG: try readDirtyLog(argument)
-      case .KVM_CLEAR_DIRTY_LOG: try clearDirtyLog(argument)
-      case .KVM_RESET_DIRTY_RINGS: try machine.resetDirtyRings()
-    #endif
+    case .KVM_GET_DIRTY_LOG: try readDirtyLog(argument)
+    case .KVM_CLEAR_DIRTY_LOG: try clearDirtyLog(argument)
+    case .KVM_RESET_DIRTY_RINGS: try machine.resetDirtyRings()
 
     // Interrupts
     case .KVM_CREATE_IRQCHIP: try makeInterruptController()

@@ -31,7 +31,7 @@ public final class SoftCPU: VirtualCPU {
     environment = SoftEnvironment(id: id, machine: machine, mailbox: mailbox)
     do throws(SystemError) {
       processor = try Processor(
-        memory: machine.memory, environment: environment,
+        group: machine.group, environment: environment,
         features: GuestFeatures.offered.decoded)
     } catch {
       throw .refused(call: error.call, errno: error.errno)
@@ -85,6 +85,8 @@ public final class SoftCPU: VirtualCPU {
       case .halted, .interrupted: continue
       case .shutdown: return .shutdown
       case .debug: return debugStop
+      case .badMemory:
+        return .memoryFault(MemoryFault(address: processor.badAddress & ~0xfff, size: 4096))
       case .unreachableCode:
         // As VMX's EPT violation of a fetch, after the flags, which say that no bytes follow.
         exitDetails = [0, 48, 4, 0, 0, 0]

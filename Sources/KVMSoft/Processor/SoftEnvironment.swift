@@ -8,7 +8,7 @@ import KVM
 final class SoftEnvironment: ProcessorEnvironment {
   /// The processor's number at the interrupt controller.
   let index: Int
-  let memory: GuestMemory
+  let memory: ProcessorGroup
   let epoch: MachineEpoch
   let chips: InterruptChips?
   private let mailbox: ProcessorMailbox
@@ -56,7 +56,7 @@ final class SoftEnvironment: ProcessorEnvironment {
       chips?.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
         mailbox.post($0)
       } ?? 0
-    memory = machine.memory
+    memory = machine.group
     self.machine = machine.settings
     epoch = machine.epoch
     clock = ParavirtualClock(timeline: machine.timeline)

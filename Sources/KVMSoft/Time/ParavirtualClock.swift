@@ -1,4 +1,4 @@
-import GuestMemory
+import Engine
 import Host
 import KVM
 
@@ -38,7 +38,7 @@ struct ParavirtualClock {
   }
 
   /// Takes the address of a `pvclock_vcpu_time_info`, with bit 0 to enable it, and fills it in.
-  mutating func setSystemTime(_ value: UInt64, in memory: GuestMemory, timeStamp: UInt64) {
+  mutating func setSystemTime(_ value: UInt64, in memory: ProcessorGroup, timeStamp: UInt64) {
     systemTime = value
     if isEnabled { publish(in: memory, timeStamp: timeStamp) }
   }
@@ -57,7 +57,7 @@ struct ParavirtualClock {
   private static let paused: UInt8 = 2
 
   /// Fills the page in: at `timeStamp` of the guest's counter it is now.
-  mutating func publish(in memory: GuestMemory, timeStamp: UInt64) {
+  mutating func publish(in memory: ProcessorGroup, timeStamp: UInt64) {
     shown = timeline.generation
     let address = systemTime & ~3
     let (factor, shift) = Self.scale(kilohertz: kilohertz)
@@ -78,7 +78,7 @@ struct ParavirtualClock {
   }
 
   /// Sets PVCLOCK_GUEST_STOPPED, which the guest clears.
-  func markPaused(in memory: GuestMemory) {
+  func markPaused(in memory: ProcessorGroup) {
     let flags = (systemTime & ~3) &+ 29
     guard let old = try? memory.load(UInt8.self, at: flags) else { return }
     try? memory.store(old | 2, at: flags)
@@ -86,7 +86,7 @@ struct ParavirtualClock {
 
   /// Takes the address of a `pvclock_wall_clock`, and fills it in with the time of day at which the
   /// guest's clock began.
-  func setWallClock(_ value: UInt64, in memory: GuestMemory) {
+  func setWallClock(_ value: UInt64, in memory: ProcessorGroup) {
     timeline.wallClockAddress = value
     if value == 0 { return }
     let version = ((try? memory.load(UInt32.self, at: value)) ?? 0) | 1

@@ -1,4 +1,4 @@
-import GuestMemory
+import Engine
 import Host
 
 /// Tells the guest how long its processor was ready to run while the host ran something else.
@@ -24,7 +24,7 @@ struct StealTime {
   }
 
   /// Adds what was waited since the last time.
-  mutating func update(in memory: GuestMemory) {
+  mutating func update(in memory: ProcessorGroup) {
     guard register & 1 != 0 else { return }
     let now = HostClock.nanoseconds
     guard now - lastUpdate >= Self.interval else { return }
