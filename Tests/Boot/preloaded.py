@@ -40,6 +40,11 @@ class Preloaded(ApusTest):
         self.assertEqual((status, errors), (0, ""))
         self.assertTrue(output.startswith("7f614da9329cd3aebf59b91aadc30bf0"), output)
 
+    def test_processors(self):
+        status, output, errors = self.run_guest(
+            "grep", "-c", "^processor", "/proc/cpuinfo", options=["-c", "4"])
+        self.assertEqual((status, output, errors), (0, "4\n", ""))
+
     def test_interruption(self):
         process = self.start(
             "kvm", "--", APUS, "run", "--accel", "kvm", "--kernel", kernel("cloud"), "--", "sleep",
