@@ -85,7 +85,8 @@ enum SoftCapabilities {
     .x2APICAPI, .vapic, .coalescedPIO, .deviceControl,
     // Time
     .pit, .pit2, .pitState2, .reinjectControl, .tscDeadlineTimer, .getTSCKilohertz,
-    .tscControl, .clockSource, .kvmClockControl, .binaryStatsFD,
+    .enforcePVFeatureCPUID, .vcpuAttributes, .tscControl, .clockSource, .kvmClockControl,
+    .binaryStatsFD,
   ]
 
   private static let graded: [Capability: Int] = [

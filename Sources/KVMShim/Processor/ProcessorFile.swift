@@ -103,6 +103,9 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
     case .KVM_ENABLE_CAP: try enable(argument)
     case .KVM_GET_NESTED_STATE, .KVM_SET_NESTED_STATE: throw .invalid
     case .KVM_GET_STATS_FD: try makeStatistics()
+    case .KVM_HAS_DEVICE_ATTR: try checkAttribute(argument)
+    case .KVM_GET_DEVICE_ATTR: try readAttribute(argument)
+    case .KVM_SET_DEVICE_ATTR: try setAttribute(argument)
     default: throw .invalid
     }
   }

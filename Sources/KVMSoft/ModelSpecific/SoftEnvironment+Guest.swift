@@ -4,6 +4,7 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
+    if !offersParavirtual(number) { return nil }
     if number == ModelSpecificNumber.platformInformation,
       machine.argument(of: .msrPlatformInfo) == 0
     {
@@ -18,7 +19,7 @@ extension SoftEnvironment {
   }
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
-    if isFixedForGuest(number, value) { return false }
+    if !offersParavirtual(number) || isFixedForGuest(number, value) { return false }
     if machine.ignoresModelSpecific { return write() }
     let isAllowed = machine.allows(number, isWrite: true)
     if isAllowed && write() { return true }
@@ -27,6 +28,17 @@ extension SoftEnvironment {
     guard let relay, machine.exits(for: reason) else { return false }
     let exit = Exit.modelSpecificWrite(number, value: value, reason: reason)
     return relay.leave(exit, value: value) != nil
+  }
+
+  /// Whether the guest has one of KVM's own registers.
+  private func offersParavirtual(_ number: UInt32) -> Bool {
+    guard enforcesFeatures, let bit = ModelSpecificNumber.features[number] else { return true }
+    return offersFeature(bit)
+  }
+
+  /// Whether the guest has one of the features of leaf 4000_0001, by its bit.
+  private func offersFeature(_ bit: UInt32) -> Bool {
+    !enforcesFeatures || identity[0x4000_0001, 0].eax >> bit & 1 != 0
   }
 
   /// Whether only whoever runs the guest may write a register, or its bits that would change.
@@ -61,7 +73,7 @@ extension SoftEnvironment {
     switch call.number {
     case HypercallNumber.pollInterrupts: return 0
     // Processors are threads: there is nobody in particular to make way for.
-    case HypercallNumber.yield: return 0
+    case HypercallNumber.yield: return offersFeature(13) ? 0 : HypercallResult.unknown
     case HypercallNumber.mapPages:
       let isWanted = (machine.argument(of: .exitHypercall) ?? 0) >> call.number & 1 != 0
       guard isWanted, let relay, let processor else { return HypercallResult.unknown }
@@ -87,6 +99,11 @@ private enum ModelSpecificNumber {
   /// IA32_MISC_ENABLE, and its bit that enables MONITOR.
   static let miscellaneousEnable: UInt32 = 0x1a0
   static let monitorBit: UInt64 = 18
+  /// KVM's own registers, with the bits that CPUID has for them.
+  static let features: [UInt32: UInt32] = [
+    0x11: 0, 0x12: 0, 0x4b56_4d00: 3, 0x4b56_4d01: 3, 0x4b56_4d02: 4, 0x4b56_4d03: 5,
+    0x4b56_4d04: 6, 0x4b56_4d05: 12, 0x4b56_4d06: 14, 0x4b56_4d07: 14,
+  ]
   /// That there is no branch trace store and no precise sampling.
   static let monitoringBits: UInt64 = 0x1800
 }

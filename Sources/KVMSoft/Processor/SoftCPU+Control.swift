@@ -45,6 +45,18 @@ extension SoftCPU: TimedCPU {
     environment.timeStampChanged()
   }
 
+  /// What the guest's counter is ahead of the host's, at the guest's rate (KVM_VCPU_TSC_OFFSET).
+  public var timeStampOffset: UInt64 {
+    get { processor.cpu.timeStampOffset }
+    set {
+      finishInstruction()
+      environment.isHostWriting = true
+      processor.cpu.timeStampOffset = newValue
+      environment.timeStampChanged()
+      environment.isHostWriting = false
+    }
+  }
+
   /// In kHz.
   private static let fastestCounter: UInt64 = 1 << 31
 
@@ -97,7 +109,10 @@ extension SoftCPU: ControlledCPU {
   public func enable(
     _ capability: Capability, _ arguments: FixedArray<4, UInt64>
   ) throws(KVMError) {
-    throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
+    guard capability == .enforcePVFeatureCPUID else {
+      throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
+    }
+    environment.enforcesFeatures = arguments[0] != 0
   }
 
   /// Guests cannot run guests.

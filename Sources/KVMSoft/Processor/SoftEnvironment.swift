@@ -18,6 +18,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// The same, where accesses end the run.
   var relay: ExitRelay?
   let machine: MachineSettings
+  /// Whether the guest has only what CPUID says of KVM's own features.
+  var enforcesFeatures = false
   /// IA32_TSC_ADJUST, and the counter's offset when that was last looked at.
   var timeStampAdjust: UInt64 = 0
   var knownOffset: UInt64 = 0
