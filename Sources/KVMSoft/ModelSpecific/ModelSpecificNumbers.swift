@@ -5,6 +5,7 @@ enum ModelSpecificNumbers {
   static let features: [UInt32] = [
     0x8b,  // the microcode's revision
     0x10a,  // IA32_ARCH_CAPABILITIES
+    0x345,  // IA32_PERF_CAPABILITIES
     0xc001_1029,  // DE_CFG
   ]
 

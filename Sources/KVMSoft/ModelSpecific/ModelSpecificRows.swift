@@ -84,6 +84,7 @@ extension ModelSpecificRow {
     fixed(0x199, 0),  // IA32_PERF_CTL
     fixed(0x1db, 0), fixed(0x1dc, 0), fixed(0x1dd, 0), fixed(0x1de, 0),  // last branch, interrupt
     stored(0x1fc),  // MSR_POWER_CTL
+    fixed(0x345, 0),  // IA32_PERF_CAPABILITIES
     fixed(0x606, 0), fixed(0x611, 0), fixed(0x619, 0), fixed(0x639, 0), fixed(0x641, 0),  // energy
   ]
 

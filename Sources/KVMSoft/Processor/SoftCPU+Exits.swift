@@ -8,6 +8,8 @@ extension SoftCPU: ExitingCPU {
     if let existing = self.relay { relay = existing } else { relay = try makeRelay() }
     (environment.handler, environment.relay) = (relay, relay)
     defer { (environment.handler, environment.relay) = (nil, nil) }
+    // Also where an instruction waits, and the run goes on in its middle.
+    environment.refreshTime()
     return relay.run()
   }
 
