@@ -470,7 +470,6 @@ import X86
     #expect(move(5) == nil)
     #expect(processor.cpu.debugRegisters[7] == 0x2401)
     #expect(move(0) == GuestFault(.debug))
-    #expect(processor.cpu.debugRegisters[6] & 0x2000 != 0)
     processor.cpu.debugRegisters[7] = 0x400
     processor.cpu.cr4.insert(.debuggingExtensions)
     #expect(move(5) == .undefined)

@@ -96,6 +96,19 @@ import X86
     #expect(try cpu.run() == stop(1, 0x1000, dr6: 0x2000, dr7: 0x2400))
   }
 
+  @Test func `the guest detects it itself, too`() throws {
+    // mov eax, 0x2400; mov dr7, eax; mov eax, dr0; hlt
+    let guest = try SoftGuest([
+      0x66, 0xb8, 0x00, 0x24, 0, 0, 0x0f, 0x23, 0xf8, 0x0f, 0x21, 0xc0, 0xf4,
+    ])
+    // Vector 1: mov ebx, dr6; out 0x80, al; hlt
+    try guest.memory.write([0x00, 0x11, 0, 0], at: 1 * 4)
+    try guest.memory.write([0x0f, 0x21, 0xf3, 0xe6, 0x80, 0xf4], at: 0x1100)
+    let cpu = try guest.start()
+    #expect(try cpu.run() == .portWrite(0x80, value: 0, size: 1))
+    #expect(try cpu.registers().rbx & 0x2000 != 0)
+  }
+
   @Test func `the shadow of STI covers a step`() throws {
     // sti; inc ax; inc ax; hlt
     let guest = try SoftGuest([0xfb, 0x40, 0x40, 0xf4])
