@@ -86,7 +86,7 @@ enum SoftCapabilities {
     // Time
     .pit, .pit2, .pitState2, .reinjectControl, .tscDeadlineTimer, .getTSCKilohertz,
     .enforcePVFeatureCPUID, .vcpuAttributes, .tscControl, .clockSource, .kvmClockControl,
-    .binaryStatsFD,
+    .binaryStatsFD, .vmTSCControl,
   ]
 
   private static let graded: [Capability: Int] = [

@@ -13,6 +13,7 @@ public final class SoftMachine: VirtualMachine {
   let settings = MachineSettings()
   /// A number that only its reader knows a use for (KVM_SET_NR_MMU_PAGES).
   let pageTables = Atomic(0)
+  let counters = CounterOffsets()
   /// Where the machine's clocks stood when it was made.
   let epoch = MachineEpoch()
   let timeline: MachineTimeline

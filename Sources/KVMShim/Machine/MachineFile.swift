@@ -25,6 +25,9 @@ final class MachineFile: OpenFile {
     case .KVM_CREATE_DEVICE: try makeDevice(argument)
     case .KVM_HAS_DEVICE_ATTR: try hasAttribute(argument)
     case .KVM_GET_STATS_FD: try makeStatistics()
+    case .KVM_GET_TSC_KHZ: Int(machine.timeStampKilohertz)
+    case .KVM_SET_TSC_KHZ:
+      try done(machine.setTimeStampKilohertz(UInt32(truncatingIfNeeded: argument.value)))
 
     // Memory
     case .KVM_SET_USER_MEMORY_REGION: try setMemory(argument)

@@ -29,7 +29,8 @@ extension SoftCPU: ExitingCPU {
     var status = RunStatus()
     status.interruptFlag = processor.cpu.flags.contains(.interrupt)
     status.isReadyForInterrupt =
-      environment.chips != nil || processor.acceptsInterrupts && !environment.hasInterrupt
+      environment.hasOwn8259
+      || processor.acceptsInterrupts && environment.takesOutsideInterrupt
     status.taskPriority = UInt64(environment.taskPriority)
     status.apicBase = environment.apicBase
     return status

@@ -41,7 +41,16 @@ extension SoftCPU: IdentifiedCPU {
     finishInstruction()
     environment.isHostWriting = true
     defer { environment.isHostWriting = false }
-    let refused = registers.firstIndex { !processor.setModelSpecific($0.number, $0.value) }
+    let refused = registers.firstIndex { register in
+      guard register.number == Self.counter else {
+        return !processor.setModelSpecific(register.number, register.value)
+      }
+      setCounter(register.value)
+      return false
+    }
     return refused ?? registers.count
   }
+
+  /// IA32_TIME_STAMP_COUNTER
+  private static let counter: UInt32 = 0x10
 }

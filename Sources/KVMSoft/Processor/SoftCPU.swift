@@ -38,9 +38,8 @@ public final class SoftCPU: VirtualCPU {
     }
     waiting = !isBootProcessor && environment.chips != nil ? .initialization : .nothing
     environment.processor = processor
-    processor.cpu.timeStampOffset = 0 &- machine.epoch.timeStamp
-    environment.knownOffset = processor.cpu.timeStampOffset
     resetRegisters()
+    try startCounter()
     mailbox.attach(processor.doorbell)
   }
 
@@ -133,8 +132,11 @@ public final class SoftCPU: VirtualCPU {
   }
 
   public func inject(interrupt vector: UInt8) throws(KVMError) {
-    guard environment.chips == nil else {
+    guard !environment.hasOwn8259 else {
       throw .refused(call: "KVM_INTERRUPT", errno: SystemNumber.noDevice)
+    }
+    guard environment.chips == nil || environment.queuedInterrupt == nil else {
+      throw .refused(call: "KVM_INTERRUPT", errno: SystemNumber.exists)
     }
     environment.queuedInterrupt = vector
     processor.doorbell.ring()

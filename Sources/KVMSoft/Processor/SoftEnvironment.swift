@@ -11,6 +11,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   let memory: ProcessorGroup
   let epoch: MachineEpoch
   let chips: InterruptChips?
+  /// Whether the 8259 is the engine's too, so that nobody else interrupts.
+  let hasOwn8259: Bool
   private let mailbox: ProcessorMailbox
   private let guestWrites: GuestWrites
   /// The devices of the run in progress.
@@ -52,6 +54,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   init(id: UInt32, machine: SoftMachine, mailbox: ProcessorMailbox) {
     let isBootProcessor = id == machine.bootProcessor
     chips = machine.chips.withLock { $0 }
+    hasOwn8259 = chips.map { !$0.controller.isSplit } ?? false
     self.mailbox = mailbox
     guestWrites = machine.guestWrites
     index =
@@ -139,8 +142,13 @@ final class SoftEnvironment: ProcessorEnvironment {
 
   /// Whether the guest can take an interrupt, and somebody waits for that.
   var hasInterruptWindow: Bool {
-    guard wantsInterruptWindow, let processor else { return false }
-    return processor.acceptsInterrupts && !hasInterrupt
+    guard wantsInterruptWindow, let processor, !hasOwn8259 else { return false }
+    return processor.acceptsInterrupts && takesOutsideInterrupt && !hasInterrupt
+  }
+
+  /// Whether an 8259 that is not here may interrupt now, as far as the controller goes.
+  var takesOutsideInterrupt: Bool {
+    queuedInterrupt == nil && chips?.controller.takesExternalInterrupts(processor: index) ?? true
   }
 
   func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
