@@ -183,12 +183,20 @@ final class SoftEnvironment: ProcessorEnvironment {
   var apicBase: UInt64 {
     get { chips?.controller.readModelSpecific(0x1b, processor: index) ?? ownAPICBase }
     set {
-      if chips != nil { _ = writeLocalAPIC(0x1b, newValue) } else { ownAPICBase = newValue }
+      if chips != nil { _ = restoreAPICBase(newValue) } else { ownAPICBase = newValue }
     }
+  }
+
+  /// From outside, as with a reset, the APIC changes to any mode.
+  private func restoreAPICBase(_ value: UInt64) -> Bool {
+    guard let chips else { return false }
+    defer { localPage = chips.controller.localPage(processor: index) }
+    return chips.controller.restoreBase(value, processor: index)
   }
 
   /// Writes a register of the local APIC's; `false` raises #GP.
   func writeLocalAPIC(_ number: UInt32, _ value: UInt64) -> Bool {
+    if number == 0x1b, isHostWriting { return restoreAPICBase(value) }
     guard let chips else { return false }
     let isTaken = chips.controller.writeModelSpecific(number, value: value, processor: index) {
       (counter: processor?.timeStamp ?? 0, kilohertz: clock.kilohertz)
