@@ -40,17 +40,18 @@ build:
 	swift build -c release
 
 test: build
-	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
-	@tools/fetch-kernel cloud
+	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES) $(CLIENT_PACKAGES)
+	@tools/fetch-kernel cloud 686 686-pae
 	swift test -c release 2>&1 | $(SHOW_FAILURES)
 	Tests/Preload/run
 	Tests/Boot/run
+	Tests/Clients/run quick
 
 test-long: build
 	@tools/install-packages $(TEST_PACKAGES) $(GUEST_PACKAGES) $(CLIENT_PACKAGES) $(LONG_PACKAGES)
 	@tools/fetch-kernel cloud 686 686-pae
-	Tests/Selftests/run
 	Tests/Clients/run
+	Tests/Selftests/run
 
 check:
 	@tools/install-packages $(CHECK_PACKAGES)
