@@ -117,7 +117,7 @@ class Machines(LinuxTest):
         again.type("\n")
         again.expect("guest> ")
         self.assertEqual(again.run("echo $secret; test -s /tmp/now"), (0, "kept\n"))
-        self.assertEqual(again.run("a=$(cat /tmp/now); sleep 3; test $a != $(cat /tmp/now)")[0], 0)
+        self.assertEqual(again.run("a=$(cat /tmp/now); sleep 3; test \"$a\" != \"$(cat /tmp/now)\"")[0], 0)
         self.power_off(again)
 
 
