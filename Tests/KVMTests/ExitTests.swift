@@ -178,7 +178,7 @@ import X86
       // out 0x80, al; jmp back     |  mov [0], al; jmp back, with DS in a hole
       ("port", [0xe6, 0x80, 0xeb, 0xfc]), ("memory", [0xa2, 0, 0, 0xeb, 0xfb]),
     ] as [(String, [UInt8])])
-  func `an exit and the way back take less than 2 µs on a busy host`(kind: String, code: [UInt8]) throws {
+  func `an exit and the way back take less than 2 µs`(kind: String, code: [UInt8]) throws {
     let cpu = try SoftGuest(code, memorySize: 0x80000).start()
     var special = try cpu.specialRegisters()
     special.ds = .realMode(selector: 0xf000)
