@@ -125,6 +125,12 @@ extension SoftCPU: ControlledCPU {
   }
 
   public func statistics() throws(KVMError) -> [Statistic] {
-    [Statistic("halted", .instant, .boolean, values: [UInt64(processor.cpu.halted)])]
+    let counts = environment.counts
+    return [
+      Statistic("halted", .instant, .boolean, values: [UInt64(processor.cpu.halted)]),
+      Statistic("runs", values: [counts.runs]),
+      Statistic("halt_exits", values: [counts.halts]),
+      Statistic("irq_injections", values: [counts.interrupts]),
+    ]
   }
 }

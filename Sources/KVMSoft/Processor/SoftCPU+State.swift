@@ -134,6 +134,8 @@ extension SoftCPU {
       throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
     }
     environment.identity = CPUIDTable(entries)
+    let offersX2APIC = environment.identity[1, 0].ecx & 1 << 21 != 0
+    environment.chips?.controller.setOffersX2APIC(offersX2APIC, processor: environment.index)
     processor.offer(GuestFeatures.decoded(from: entries))
   }
 }

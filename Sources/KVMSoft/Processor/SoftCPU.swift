@@ -64,6 +64,7 @@ public final class SoftCPU: VirtualCPU {
   /// Runs guest code, with device accesses going to the environment's handler.
   func runUntilStop() -> Stop {
     environment.refreshTime()
+    environment.counts.runs &+= 1
     if environment.wantsInterruptWindow { processor.doorbell.ring() }
     hasRun = true
     while true {
@@ -99,6 +100,7 @@ public final class SoftCPU: VirtualCPU {
     let runs = waiting == .nothing
     let takesInterrupts = runs && processor.cpu.flags.contains(.interrupt)
     let takesNonMaskable = runs && processor.cpu.nmiBlocked == 0
+    environment.counts.halts &+= 1
     while true {
       // First the count, then a look: what comes in between changes the count.
       let seen = mailbox.changes.count

@@ -36,6 +36,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   var identity = CPUIDTable([])
   /// An interrupt to deliver, on machines without a controller.
   var queuedInterrupt: UInt8?
+  /// What has happened, for statistics.
+  var counts = EventCounts()
   var models = ModelSpecificStore()
   var machineCheck = MachineCheckBanks()
   /// A model-specific register is being set from outside, where more is allowed.
@@ -129,6 +131,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   func acknowledgeInterrupt() -> UInt8? {
+    counts.interrupts &+= 1
     if let vector = queuedInterrupt {
       queuedInterrupt = nil
       return vector
@@ -204,4 +207,11 @@ final class SoftEnvironment: ProcessorEnvironment {
     if number == 0x1b { localPage = chips.controller.localPage(processor: index) }
     return isTaken
   }
+}
+
+/// How often things have happened to a processor.
+struct EventCounts {
+  var runs: UInt64 = 0
+  var halts: UInt64 = 0
+  var interrupts: UInt64 = 0
 }
