@@ -35,10 +35,12 @@ final class RecordedRunner {
     memory = try GuestMemory(size: 16 << 20)
     processor = try Processor(memory: memory, environment: environment, features: .all)
     let doorbell = processor.doorbell
+    // The doorbell is a word of the processor's, which must be there until the last ring.
+    nonisolated(unsafe) let kept = processor
     ringer = Thread {
       while !Thread.current.isCancelled {
         usleep(100_000)
-        doorbell.ring()
+        withExtendedLifetime(kept) { doorbell.ring() }
       }
     }
     ringer.start()
