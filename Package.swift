@@ -55,7 +55,7 @@ let package = Package(
     module("KVM", imports: ["GuestMemory", "X86"]),
     module("DeviceModel", imports: ["GuestMemory", "Bits"]),
     // Layer 4
-    module("KVMABI", imports: ["KVM", "X86", "CLinux"]),
+    module("KVMABI", imports: ["KVM", "X86", "Host", "CLinux"]),
     module("Engine", imports: ["X86", "GuestMemory", "Host", "Bits", "CLinux"]),
     module("Chipset", imports: ["KVM", "DeviceModel", "X86", "Bits"]),
     module("PCDevices", imports: ["DeviceModel", "Bits"]),
@@ -65,7 +65,7 @@ let package = Package(
     module("KVMLinux", imports: ["KVMABI", "KVM", "GuestMemory", "X86", "Host", "CLinux"]),
     module(
       "KVMSoft",
-      imports: ["KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
+      imports: ["KVMABI", "KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
     module(
       "HostBackends", imports: ["PCDevices", "DeviceModel", "Host", "CArchive"],
       plugins: ["GuestPrograms"]),
@@ -112,6 +112,9 @@ let package = Package(
     .target(
       name: "SeededRandom", path: "Tests/SeededRandom",
       swiftSettings: [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]),
+    .target(
+      name: "FakeDevices", dependencies: ["DeviceModel"], path: "Tests/FakeDevices",
+      swiftSettings: strict),
     .systemLibrary(
       name: "CZydis", path: "Tests/CZydis", providers: [.apt(["libzydis-dev"])]),
     .target(name: "CNative", path: "Tests/CNative"),
@@ -120,8 +123,10 @@ let package = Package(
       "EngineTests",
       imports: ["SeededRandom", "Engine", "X86", "GuestMemory", "Host", "CZydis", "CNative"]),
     tests("ChipsetTests", imports: ["SeededRandom", "Chipset", "KVM", "DeviceModel", "X86"]),
-    tests("PCDevicesTests", imports: ["SeededRandom", "PCDevices", "DeviceModel"]),
-    tests("VirtioTests", imports: ["SeededRandom", "Virtio", "DeviceModel", "GuestMemory"]),
+    tests("PCDevicesTests", imports: ["SeededRandom", "FakeDevices", "PCDevices", "DeviceModel"]),
+    tests(
+      "VirtioTests",
+      imports: ["SeededRandom", "FakeDevices", "Virtio", "DeviceModel", "GuestMemory"]),
     tests("BootTests", imports: ["SeededRandom", "Boot", "HostBackends", "GuestMemory", "X86"]),
     tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
     tests(

@@ -131,13 +131,10 @@ final class GuestSession<Backend: Hypervisor> {
     throw earlyEnd(end, hasStarted: news.startTime != nil)
   }
 
-  /// Gives the output to its readers. One that does not read holds up neither an end that somebody
-  /// has asked for, nor one that a signal asks for now.
   private func drain() {
-    let patience = HostClock.nanoseconds + 500_000_000
-    while !streams.drain(by: HostClock.nanoseconds + 50_000_000) {
+    drainOutput(streams.drain(by:)) {
       while let signal = signals.next() { receive(signal) }
-      if verdict != nil && HostClock.nanoseconds > patience { break }
+      return verdict != nil
     }
     streams.close()
   }

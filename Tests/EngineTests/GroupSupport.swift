@@ -23,23 +23,13 @@ final class ProcessorTeam: Sendable {
   init() throws {
     memory = try GuestMemory(size: 16 << 20)
     group = try ProcessorGroup(memory: memory)
-    try memory.store(UInt64(0x2000 | 7), at: 0x1000)
-    try memory.store(UInt64(0x3000 | 7), at: 0x2000)
-    for index in 0..<UInt64(16) { try memory.store(index << 21 | 0x87, at: 0x3000 + index * 8) }
+    try memory.mapStart()
   }
 
   func makeProcessor() throws -> Processor {
     let processor = try Processor(
       group: group, environment: BareEnvironment(), features: .init(rawValue: .max))
-    processor.cpu.cr3 = 0x1000
-    processor.cpu.cr0 = [.protection, .paging, .extensionType, .writeProtect]
-    processor.cpu.cr4 = [.physicalAddressExtension, .fxsr, .xsave]
-    processor.cpu.xcr0 = 7
-    processor.cpu.efer = [.longModeEnable, .longModeActive]
-    processor.cpu[.cs] = SegmentRegister(
-      base: 0, limit: .max, selector: 8, attributes: .init(rawValue: 0xa09b))
-    processor.cpu[.ss] = SegmentRegister(
-      base: 0, limit: .max, selector: 16, attributes: .init(rawValue: 0xc093))
+    processor.enterLongMode()
     return processor
   }
 

@@ -23,19 +23,9 @@ func longModeProcessor(_ code: [UInt8]) throws -> (Processor, BareEnvironment) {
   let memory = try GuestMemory(size: 16 << 20)
   let environment = BareEnvironment()
   let p = try Processor(memory: memory, environment: environment, features: .init(rawValue: .max))
-  try memory.store(UInt64(0x2000 | 7), at: 0x1000)
-  try memory.store(UInt64(0x3000 | 7), at: 0x2000)
-  for i in 0..<8 { try memory.store(UInt64(i) << 21 | 0x87, at: 0x3000 + UInt64(i) * 8) }
+  try memory.mapStart()
   try memory.write(code, at: 0x10000)
-  p.cpu.cr3 = 0x1000
-  p.cpu.cr0 = [.protection, .paging, .extensionType, .writeProtect]
-  p.cpu.cr4 = [.physicalAddressExtension, .fxsr, .xsave]
-  p.cpu.xcr0 = 7
-  p.cpu.efer = [.longModeEnable, .longModeActive]
-  p.cpu[.cs] = SegmentRegister(
-    base: 0, limit: .max, selector: 8, attributes: .init(rawValue: 0xa09b))
-  p.cpu[.ss] = SegmentRegister(
-    base: 0, limit: .max, selector: 16, attributes: .init(rawValue: 0xc093))
+  p.enterLongMode()
   p.cpu.instructionPointer = 0x10000
   p.cpu.registers[4] = 0x80000
   return (p, environment)

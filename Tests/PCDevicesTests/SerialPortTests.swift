@@ -1,4 +1,5 @@
 import DeviceModel
+import FakeDevices
 import PCDevices
 import SeededRandom
 import Synchronization

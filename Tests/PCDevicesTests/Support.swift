@@ -1,20 +1,7 @@
 import DeviceModel
+import FakeDevices
 import SeededRandom
 import Synchronization
-
-/// A line that remembers its level and counts its edges.
-final class FakeLine: InterruptLine {
-  private let state = Mutex((level: false, rises: 0))
-  var isAsserted: Bool { state.withLock { $0.level } }
-  var rises: Int { state.withLock { $0.rises } }
-
-  func set(_ isAsserted: Bool) {
-    state.withLock { state in
-      if isAsserted, !state.level { state.rises += 1 }
-      state.level = isAsserted
-    }
-  }
-}
 
 /// A sink that keeps what was written.
 final class FakeSink: ByteSink {

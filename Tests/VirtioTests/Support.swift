@@ -1,6 +1,6 @@
 import DeviceModel
+import FakeDevices
 import GuestMemory
-import Synchronization
 import Virtio
 
 /// The driver's side of one queue: rings at 0x1000, 0x2000 and 0x3000 of its guest's memory.
@@ -81,20 +81,6 @@ struct EchoDevice: VirtioDevice {
       let bytes = chain.read(1 << 16, from: queues.memory)
       let written = chain.write(bytes, to: queues.memory)
       try queues[number].complete(chain, written: written)
-    }
-  }
-}
-
-/// A line that remembers its level and counts its edges.
-final class FakeLine: InterruptLine {
-  private let state = Mutex((level: false, rises: 0))
-  var isAsserted: Bool { state.withLock { $0.level } }
-  var rises: Int { state.withLock { $0.rises } }
-
-  func set(_ isAsserted: Bool) {
-    state.withLock { state in
-      if isAsserted, !state.level { state.rises += 1 }
-      state.level = isAsserted
     }
   }
 }

@@ -105,13 +105,10 @@ final class BareSession<Backend: Hypervisor> {
     return end.status
   }
 
-  /// Gives the output to its reader. One that does not read holds up neither an end that somebody
-  /// has asked for, nor one that a signal asks for now.
   private func drain() {
-    let patience = HostClock.nanoseconds + 500_000_000
-    while !output.drain(by: HostClock.nanoseconds + 50_000_000) {
+    drainOutput(output.drain(by:)) {
       while let number = signals.next() { verdict = verdict ?? 128 + number }
-      if verdict != nil && HostClock.nanoseconds > patience { break }
+      return verdict != nil
     }
     output.close()
   }
