@@ -1,4 +1,3 @@
-internal import CLinux
 import Glibc
 
 /// An open file that closes itself when its owner lets go of it.
@@ -9,11 +8,4 @@ public struct FileDescriptor: ~Copyable, Sendable {
   public init(owning rawValue: CInt) { self.rawValue = rawValue }
 
   deinit { _ = close(rawValue) }
-}
-
-extension FileDescriptor {
-  /// Whether the program at `path` gets capabilities that its caller may lack (capabilities(7)).
-  public static func grantsCapabilities(_ path: String) -> Bool {
-    unsafe apus_has_capabilities(path) != 0
-  }
 }

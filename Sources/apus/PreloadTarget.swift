@@ -59,7 +59,7 @@ struct PreloadTarget {
     guard unsafe stat(path, &status) == 0 else { return nil }
     if status.st_mode & S_ISUID != 0, status.st_uid != geteuid() { return "is setuid" }
     if status.st_mode & S_ISGID != 0, status.st_gid != getegid() { return "is setgid" }
-    let isSpecial = geteuid() != 0 && FileDescriptor.grantsCapabilities(path)
+    let isSpecial = geteuid() != 0 && ProgramFile.grantsCapabilities(path)
     return isSpecial ? "has file capabilities" : nil
   }
 
