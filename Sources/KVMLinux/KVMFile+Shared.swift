@@ -14,7 +14,7 @@ extension KVMFile {
     var request = kvm_enable_cap()
     request.cap = capability.rawValue
     request.args = (arguments[0], arguments[1], arguments[2], arguments[3])
-    try call(.KVM_ENABLE_CAP, with: &request)
+    try set(.KVM_ENABLE_CAP, request)
   }
 
   func has(_ attribute: DeviceAttribute) -> Bool {
@@ -44,13 +44,12 @@ extension KVMFile {
 
   func statistics() throws(KVMError) -> [Statistic] {
     let statistics = try file(from: .KVM_GET_STATS_FD)
-    var bytes: [UInt8] = []
-    do throws(SystemError) {
+    let bytes = try refusing { () throws(SystemError) in
+      var bytes: [UInt8] = []
       while case let part = try statistics.descriptor.read(upTo: 1 << 16), !part.isEmpty {
         bytes += part
       }
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
+      return bytes
     }
     guard let format = StatisticsFormat(bytes: bytes) else {
       throw .unsupported("The kernel's statistics have a form that is not known.")

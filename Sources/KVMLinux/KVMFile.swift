@@ -11,10 +11,8 @@ final class KVMFile: Sendable {
   init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
   init(path: String) throws(KVMError) {
-    do throws(SystemError) {
-      descriptor = try FileDescriptor.open(path, O_RDWR)
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
+    descriptor = try refusing { () throws(SystemError) in
+      try FileDescriptor.open(path, O_RDWR)
     }
   }
 
@@ -33,6 +31,22 @@ final class KVMFile: Sendable {
     _ request: KVMRequest, with structure: inout Structure
   ) throws(KVMError) -> Int {
     try check(result(request, with: &structure), request)
+  }
+
+  /// An ioctl that fills in a structure, or the rest of one.
+  func get<Structure>(
+    _ request: KVMRequest, _ structure: Structure
+  ) throws(KVMError) -> Structure {
+    var structure = structure
+    try call(request, with: &structure)
+    return structure
+  }
+
+  /// An ioctl that reads a structure.
+  @discardableResult
+  func set<Structure>(_ request: KVMRequest, _ structure: Structure) throws(KVMError) -> Int {
+    var structure = structure
+    return try call(request, with: &structure)
   }
 
   /// What the call returns: a negative error number where it fails.

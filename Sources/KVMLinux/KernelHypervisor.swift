@@ -73,9 +73,7 @@ extension KernelHypervisor: CompleteHypervisor {
   }
 
   public func machineCheckCapabilities() throws(KVMError) -> UInt64 {
-    var capabilities: UInt64 = 0
-    try device.call(.KVM_X86_GET_MCE_CAP_SUPPORTED, with: &capabilities)
-    return capabilities
+    try device.get(.KVM_X86_GET_MCE_CAP_SUPPORTED, 0)
   }
 
   public func value(of attribute: DeviceAttribute) throws(KVMError) -> UInt64 {

@@ -24,7 +24,7 @@ extension KernelMachine: ControlledMachine {
   public func canMakeDevice(type: UInt32) -> Bool {
     var request = kvm_create_device()
     (request.type, request.flags) = (type, UInt32(KVM_CREATE_DEVICE_TEST))
-    return (try? file.call(.KVM_CREATE_DEVICE, with: &request)) != nil
+    return (try? file.set(.KVM_CREATE_DEVICE, request)) != nil
   }
 
   public func has(_ attribute: DeviceAttribute) -> Bool { file.has(attribute) }

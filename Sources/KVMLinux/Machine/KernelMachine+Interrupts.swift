@@ -8,8 +8,7 @@ extension KernelMachine: InterruptibleMachine {
   }
 
   public func state(of chip: InterruptChip) throws(KVMError) -> InterruptChipState {
-    var values = apus_irqchip(chip)
-    try file.call(.KVM_GET_IRQCHIP, with: &values)
+    let values = try file.get(.KVM_GET_IRQCHIP, apus_irqchip(chip))
     guard let state = InterruptChipState(values) else {
       throw .unsupported("The kernel answered for another interrupt controller.")
     }
@@ -17,16 +16,14 @@ extension KernelMachine: InterruptibleMachine {
   }
 
   public func setState(_ state: InterruptChipState) throws(KVMError) {
-    var values = apus_irqchip(state)
-    try file.call(.KVM_SET_IRQCHIP, with: &values)
+    try file.set(.KVM_SET_IRQCHIP, apus_irqchip(state))
   }
 
   public func setInterruptStatus(_ line: UInt32, active: Bool) throws(KVMError) -> Int {
     var level = kvm_irq_level()
     level.irq = line
     level.level = active ? 1 : 0
-    try file.call(.KVM_IRQ_LINE_STATUS, with: &level)
-    return Int(level.status)
+    return Int(try file.get(.KVM_IRQ_LINE_STATUS, level).status)
   }
 
   public func setRoutes(_ routes: [InterruptRoute]) throws(KVMError) {
@@ -36,8 +33,7 @@ extension KernelMachine: InterruptibleMachine {
   }
 
   public func deliver(_ message: MessageInterrupt) throws(KVMError) -> Int {
-    var request = kvm_msi(message)
-    return try file.call(.KVM_SIGNAL_MSI, with: &request)
+    try file.set(.KVM_SIGNAL_MSI, kvm_msi(message))
   }
 
   public func setBootProcessor(_ id: UInt32) throws(KVMError) {
@@ -47,33 +43,27 @@ extension KernelMachine: InterruptibleMachine {
 
 extension KernelMachine: ConnectedMachine {
   public func connect(_ source: InterruptEventSource) throws(KVMError) {
-    var request = kvm_irqfd(source)
-    try file.call(.KVM_IRQFD, with: &request)
+    try file.set(.KVM_IRQFD, kvm_irqfd(source))
   }
 
   public func disconnect(_ source: InterruptEventSource) throws(KVMError) {
-    var request = kvm_irqfd(source, isDisconnecting: true)
-    try file.call(.KVM_IRQFD, with: &request)
+    try file.set(.KVM_IRQFD, kvm_irqfd(source, isDisconnecting: true))
   }
 
   public func connect(_ event: WriteEvent) throws(KVMError) {
-    var request = kvm_ioeventfd(event)
-    try file.call(.KVM_IOEVENTFD, with: &request)
+    try file.set(.KVM_IOEVENTFD, kvm_ioeventfd(event))
   }
 
   public func disconnect(_ event: WriteEvent) throws(KVMError) {
-    var request = kvm_ioeventfd(event, isDisconnecting: true)
-    try file.call(.KVM_IOEVENTFD, with: &request)
+    try file.set(.KVM_IOEVENTFD, kvm_ioeventfd(event, isDisconnecting: true))
   }
 
   public func coalesce(_ zone: CoalescedZone) throws(KVMError) {
-    var request = kvm_coalesced_mmio_zone(zone)
-    try file.call(.KVM_REGISTER_COALESCED_MMIO, with: &request)
+    try file.set(.KVM_REGISTER_COALESCED_MMIO, kvm_coalesced_mmio_zone(zone))
   }
 
   public func stopCoalescing(_ zone: CoalescedZone) throws(KVMError) {
-    var request = kvm_coalesced_mmio_zone(zone)
-    try file.call(.KVM_UNREGISTER_COALESCED_MMIO, with: &request)
+    try file.set(.KVM_UNREGISTER_COALESCED_MMIO, kvm_coalesced_mmio_zone(zone))
   }
 
   public func collectCoalescedWrites() throws(KVMError) -> [CoalescedWrite] {

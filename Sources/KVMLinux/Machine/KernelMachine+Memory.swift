@@ -4,14 +4,12 @@ import KVMABI
 
 extension KernelMachine: SlottedMachine {
   public func setMemory(_ slot: MemorySlot) throws(KVMError) {
-    var region = kvm_userspace_memory_region(slot)
-    try file.call(.KVM_SET_USER_MEMORY_REGION, with: &region)
+    try file.set(.KVM_SET_USER_MEMORY_REGION, kvm_userspace_memory_region(slot))
     note(slot)
   }
 
   public func setMemoryWithFile(_ slot: MemorySlot) throws(KVMError) {
-    var region = apus_memory_region2(slot)
-    try file.call(.KVM_SET_USER_MEMORY_REGION2, with: &region)
+    try file.set(.KVM_SET_USER_MEMORY_REGION2, apus_memory_region2(slot))
     note(slot)
   }
 
@@ -24,8 +22,7 @@ extension KernelMachine: SlottedMachine {
   }
 
   public func setIdentityMapAddress(_ address: UInt64) throws(KVMError) {
-    var address = address
-    try file.call(.KVM_SET_IDENTITY_MAP_ADDR, with: &address)
+    try file.set(.KVM_SET_IDENTITY_MAP_ADDR, address)
   }
 
   public func pageTableLimit() throws(KVMError) -> Int { try file.call(.KVM_GET_NR_MMU_PAGES) }

@@ -65,7 +65,7 @@ public final class KernelMachine: VirtualMachine {
     var level = kvm_irq_level()
     level.irq = line
     level.level = active ? 1 : 0
-    _ = try? file.call(.KVM_IRQ_LINE, with: &level)
+    _ = try? file.set(.KVM_IRQ_LINE, level)
   }
 
   @discardableResult

@@ -30,13 +30,11 @@ extension KernelCPU: AttributedCPU {
 
 extension KernelCPU: MachineCheckCPU {
   public func setMachineCheckCapabilities(_ capabilities: UInt64) throws(KVMError) {
-    var capabilities = capabilities
-    try file.call(.KVM_X86_SETUP_MCE, with: &capabilities)
+    try file.set(.KVM_X86_SETUP_MCE, capabilities)
   }
 
   public func report(_ check: MachineCheck) throws(KVMError) {
-    var values = kvm_x86_mce(check)
-    try file.call(.KVM_X86_SET_MCE, with: &values)
+    try file.set(.KVM_X86_SET_MCE, kvm_x86_mce(check))
   }
 }
 
@@ -94,11 +92,8 @@ final class MappedDirtyRing {
   var ring: DirtyRing
 
   init(of file: KVMFile, size: Int) throws(KVMError) {
-    do {
-      mapping = try Mapping(
-        shared: file.descriptor, size: size, protection: 3, offset: DirtyRing.offset)
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
+    mapping = try refusing { () throws(SystemError) in
+      try Mapping(shared: file.descriptor, size: size, protection: 3, offset: DirtyRing.offset)
     }
     ring = unsafe DirtyRing(base: mapping.base, size: size)
   }

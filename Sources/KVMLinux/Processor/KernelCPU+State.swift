@@ -5,58 +5,45 @@ import KVMABI
 
 extension KernelCPU {
   public func registers() throws(KVMError) -> Registers {
-    var values = kvm_regs()
-    try file.call(.KVM_GET_REGS, with: &values)
-    return Registers(values)
+    Registers(try file.get(.KVM_GET_REGS, kvm_regs()))
   }
 
   public func setRegisters(_ registers: Registers) throws(KVMError) {
-    var values = kvm_regs(registers)
-    try file.call(.KVM_SET_REGS, with: &values)
+    try file.set(.KVM_SET_REGS, kvm_regs(registers))
   }
 
   public func specialRegisters() throws(KVMError) -> SpecialRegisters {
-    var values = kvm_sregs()
-    try file.call(.KVM_GET_SREGS, with: &values)
-    return SpecialRegisters(values)
+    SpecialRegisters(try file.get(.KVM_GET_SREGS, kvm_sregs()))
   }
 
   public func setSpecialRegisters(_ registers: SpecialRegisters) throws(KVMError) {
-    var values = kvm_sregs(registers)
-    try file.call(.KVM_SET_SREGS, with: &values)
+    try file.set(.KVM_SET_SREGS, kvm_sregs(registers))
   }
 
   public func inject(interrupt vector: UInt8) throws(KVMError) {
-    var interrupt = kvm_interrupt(irq: UInt32(vector))
-    try file.call(.KVM_INTERRUPT, with: &interrupt)
+    try file.set(.KVM_INTERRUPT, kvm_interrupt(irq: UInt32(vector)))
   }
 }
 
 extension KernelCPU: PagePointerCPU {
   public func specialRegistersWithPointers() throws(KVMError) -> SpecialRegistersWithPointers {
-    var values = kvm_sregs2()
-    try file.call(.KVM_GET_SREGS2, with: &values)
-    return SpecialRegistersWithPointers(values)
+    SpecialRegistersWithPointers(try file.get(.KVM_GET_SREGS2, kvm_sregs2()))
   }
 
   public func setSpecialRegistersWithPointers(
     _ registers: SpecialRegistersWithPointers
   ) throws(KVMError) {
-    var values = kvm_sregs2(registers)
-    try file.call(.KVM_SET_SREGS2, with: &values)
+    try file.set(.KVM_SET_SREGS2, kvm_sregs2(registers))
   }
 }
 
 extension KernelCPU: FloatingPointCPU {
   public func floatingPoint() throws(KVMError) -> FloatingPointState {
-    var values = kvm_fpu()
-    try file.call(.KVM_GET_FPU, with: &values)
-    return FloatingPointState(values)
+    FloatingPointState(try file.get(.KVM_GET_FPU, kvm_fpu()))
   }
 
   public func setFloatingPoint(_ state: FloatingPointState) throws(KVMError) {
-    var values = kvm_fpu(state)
-    try file.call(.KVM_SET_FPU, with: &values)
+    try file.set(.KVM_SET_FPU, kvm_fpu(state))
   }
 
   public func extendedState() throws(KVMError) -> ExtendedState {
@@ -76,15 +63,12 @@ extension KernelCPU: FloatingPointCPU {
   }
 
   public func extendedControlRegisters() throws(KVMError) -> [ExtendedControlRegister] {
-    var values = kvm_xcrs()
-    try file.call(.KVM_GET_XCRS, with: &values)
-    return values.registers
+    try file.get(.KVM_GET_XCRS, kvm_xcrs()).registers
   }
 
   public func setExtendedControlRegisters(
     _ registers: [ExtendedControlRegister]
   ) throws(KVMError) {
-    var values = kvm_xcrs(registers)
-    try file.call(.KVM_SET_XCRS, with: &values)
+    try file.set(.KVM_SET_XCRS, kvm_xcrs(registers))
   }
 }
