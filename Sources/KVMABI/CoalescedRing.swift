@@ -12,7 +12,13 @@ public struct CoalescedRing: @unchecked Sendable {
   private static let header = MemoryLayout<UInt64>.size
   private static let stride = MemoryLayout<kvm_coalesced_mmio>.stride
   /// Places, of which one always stays empty.
-  public static let capacity = UInt32((4096 - header) / stride)
+  public static let capacity = UInt32((size - header) / stride)
+
+  /// Bytes of a ring: a page.
+  public static let size = 4096
+
+  /// A ring at `base`, which must outlive it.
+  public init(base: UnsafeMutableRawPointer) { unsafe self.base = unsafe base }
 
   /// The ring on page `number` of the shared memory: what KVM_CAP_COALESCED_MMIO tells.
   public init?(in area: RunArea, page number: Int) {
@@ -30,11 +36,11 @@ public struct CoalescedRing: @unchecked Sendable {
     nonmutating set { unsafe base.storeBytes(of: newValue, toByteOffset: 4, as: UInt32.self) }
   }
 
-  /// Adds a write; `false` when there is no room.
+  /// Adds a write; `false` when there is no room, or when the other side has put the end elsewhere.
   public func append(_ write: CoalescedWrite) -> Bool {
-    let place = last
-    let next = (place + 1) % Self.capacity
-    guard next != first else { return false }
+    let place = unsafe base.load(fromByteOffset: 4, as: UInt32.self)
+    let next = (place &+ 1) % Self.capacity
+    guard place < Self.capacity, next != first else { return false }
     let offset = Self.header + Int(place) * Self.stride
     unsafe base.storeBytes(
       of: kvm_coalesced_mmio(write), toByteOffset: offset, as: kvm_coalesced_mmio.self)

@@ -2,6 +2,7 @@ import Glibc
 import GuestMemory
 import Host
 public import KVM
+import KVMABI
 
 extension SoftHypervisor: InquirableHypervisor {
   public var interfaceVersion: Int { 12 }
@@ -46,11 +47,7 @@ extension SoftHypervisor: InquirableHypervisor {
 
   public func makeMachine() throws(KVMError) -> SoftMachine {
     if let obstacle = HostRequirement.unmet.first { throw .unavailable(obstacle.sentence) }
-    do throws(SystemError) {
-      return try SoftMachine(memory: try GuestMemory())
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
-    }
+    return try refusing { () throws(SystemError) in try SoftMachine(memory: try GuestMemory()) }
   }
 
   public func has(_ attribute: DeviceAttribute) -> Bool { attribute == .guestStateComponents }

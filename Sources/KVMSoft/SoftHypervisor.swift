@@ -1,6 +1,7 @@
 public import GuestMemory
 import Host
 public import KVM
+import KVMABI
 
 /// The software engine: runs guests on any x86-64 host, by translation.
 public struct SoftHypervisor: Hypervisor {
@@ -14,10 +15,6 @@ public struct SoftHypervisor: Hypervisor {
     memory: GuestMemory, processors: Int
   ) throws(KVMError) -> SoftMachine {
     if let obstacle = HostRequirement.unmet.first { throw .unavailable(obstacle.sentence) }
-    do throws(SystemError) {
-      return try SoftMachine(memory: memory)
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
-    }
+    return try refusing { () throws(SystemError) in try SoftMachine(memory: memory) }
   }
 }

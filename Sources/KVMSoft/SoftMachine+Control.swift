@@ -15,7 +15,7 @@ extension SoftMachine: ControlledMachine {
         lines: Int(truncatingIfNeeded: min(arguments[0], .max >> 1)))
     }
     if capability == .maxVCPUID { return try limitIdentifiers(arguments[0]) }
-    guard let allowed = Self.switches[capability], arguments[0] & ~allowed == 0 else {
+    guard let allowed = allowedBits(of: capability), arguments[0] & ~allowed == 0 else {
       throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
     }
     settings.enable(capability, arguments[0])
@@ -40,22 +40,19 @@ extension SoftMachine: ControlledMachine {
     chips.withLock { $0 }?.controller.addressing = MessageAddressing(rawValue: flags)
   }
 
-  /// What can be switched by a first argument alone, and the bits that it may have.
-  private static let switches: [Capability: UInt64] = [
-    .exceptionPayload: 1,
-    .x86TripleFaultEvent: 1,
-    .msrPlatformInfo: 1,
-    .disableQuirks: 0x7f,
-    .disableQuirks2: 0x7f,
-    // KVM_HC_MAP_GPA_RANGE
-    .exitHypercall: 1 << 12,
-    // Unknown, invalid and filtered accesses.
-    .x86UserSpaceMSR: 7,
+  /// The bits that the first argument may have of what it alone switches: what
+  /// KVM_CHECK_EXTENSION answers, unless that says only that there is such a switch.
+  private func allowedBits(of capability: Capability) -> UInt64? {
+    switch capability {
+    case .exceptionPayload, .x86TripleFaultEvent, .msrPlatformInfo, .disableQuirks2,
+      .exitHypercall, .x86UserSpaceMSR, .manualDirtyLogProtect2:
+      UInt64(check(capability))
+    case .disableQuirks: UInt64(check(.disableQuirks2))
     // KVM_X2APIC_API_USE_32BIT_IDS and _DISABLE_BROADCAST_QUIRK.
-    .x2APICAPI: 3,
-    // KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
-    .manualDirtyLogProtect2: 3,
-  ]
+    case .x2APICAPI: 3
+    default: nil
+    }
+  }
 
   public func setModelSpecificFilter(_ filter: ModelSpecificFilter) throws(KVMError) {
     settings.setFilter(filter)

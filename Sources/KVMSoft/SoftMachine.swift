@@ -1,6 +1,7 @@
 import Chipset
 import DeviceModel
 import Engine
+import Glibc
 import GuestMemory
 import Host
 public import KVM
@@ -45,33 +46,22 @@ public final class SoftMachine: VirtualMachine {
 
   var bootProcessor: UInt32 { processors.withLock { $0.bootProcessor } }
 
-  /// Has the machine's processors know of an enabled capability.
-  package func enable(_ capability: Capability, argument: UInt64) {
-    settings.enable(capability, argument)
-  }
-
   public func makeCPU(id: UInt32) throws(KVMError) -> SoftCPU {
     let obstacle = processors.withLock { table -> Int32? in
       let limit = table.limit ?? UInt64(Self.identifierLimit)
       guard id < limit, table.identifiers.count < Self.processorLimit else {
-        return SystemNumber.invalid
+        return EINVAL
       }
-      return table.identifiers.insert(id).inserted ? nil : SystemNumber.exists
+      return table.identifiers.insert(id).inserted ? nil : EEXIST
     }
     if let obstacle { throw .refused(call: "KVM_CREATE_VCPU", errno: obstacle) }
-    return try SoftCPU(id: id, machine: self)
+    do throws(KVMError) {
+      return try SoftCPU(id: id, machine: self)
+    } catch {
+      processors.withLock { _ = $0.identifiers.remove(id) }
+      throw error
+    }
   }
-}
-
-/// Error numbers of Linux that refusals name.
-enum SystemNumber {
-  static let noEntry: Int32 = 2
-  static let noDevice: Int32 = 6
-  static let badDescriptor: Int32 = 9
-  static let busy: Int32 = 16
-  static let exists: Int32 = 17
-  static let invalid: Int32 = 22
-  static let noSpace: Int32 = 28
 }
 
 /// A moment at which several clocks were read: time zero of a machine.

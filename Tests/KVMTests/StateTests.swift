@@ -95,7 +95,7 @@ import X86
       0x66, 0xb9, 0xad, 0xde, 0, 0, 0x0f, 0x32, 0x40, 0x0f, 0x30, 0xf4,
     ]
     let guest = try SoftGuest(code)
-    guest.machine.enable(.x86UserSpaceMSR, argument: 3)
+    try guest.machine.enable(.x86UserSpaceMSR, [3, 0, 0, 0])
     let cpu = try guest.start()
     #expect(try cpu.run() == .modelSpecificRead(0xdead, reason: .unknown))
     #expect(try cpu.registers().rip == 0x1006)
@@ -118,7 +118,7 @@ import X86
     #expect(try guest.memory.load(UInt8.self, at: 0x1008) == 0xd9)
 
     let strict = try SoftGuest(code)
-    strict.machine.enable(.disableQuirks2, argument: 0x20)
+    try strict.machine.enable(.disableQuirks2, [0x20, 0, 0, 0])
     try strict.memory.write([0x00, 0x11, 0, 0], at: 6 * 4)
     try strict.memory.write([0xe6, 0x80], at: 0x1100)
     #expect(try strict.start().run() == .portWrite(0x80, value: 11, size: 1))

@@ -2,6 +2,7 @@ import Chipset
 import DeviceModel
 import Host
 import KVM
+import KVMABI
 import Synchronization
 
 /// The interrupt controllers of a machine, the buses they are on, and the thread of their timers
@@ -16,11 +17,7 @@ final class InterruptChips: Sendable {
 
   /// - Parameter outsidePins: leaves all but the local APICs to the client.
   init(outsidePins: Int? = nil) throws(KVMError) {
-    do throws(SystemError) {
-      thread = try MachineThread()
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
-    }
+    thread = try refusing { () throws(SystemError) in try MachineThread() }
     controller = InterruptController(
       clock: SystemClock(), timers: thread.queue, outsidePins: outsidePins)
     if outsidePins == nil {

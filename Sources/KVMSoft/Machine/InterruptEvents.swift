@@ -1,4 +1,5 @@
 import Chipset
+import Glibc
 import Host
 import KVM
 import Synchronization
@@ -32,7 +33,7 @@ final class InterruptEvents: Sendable {
     if let descriptor = source.resample { resample = try EventDescriptor(duplicating: descriptor) }
     let line = Int(source.line)
     if connections.withLock({ $0.contains { $0.event.isSame(as: source.descriptor) } }) {
-      throw SystemError(call: "KVM_IRQFD", errno: SystemNumber.busy)
+      throw SystemError(call: "KVM_IRQFD", errno: EBUSY)
     }
     if let resample {
       resamplers.withLock { $0[line, default: []].append(resample) }

@@ -1,6 +1,8 @@
 import Chipset
+import Glibc
 public import Host
 public import KVM
+import KVMABI
 
 /// Events and writes that need no exit.
 extension SoftMachine: ConnectedMachine {
@@ -8,13 +10,13 @@ extension SoftMachine: ConnectedMachine {
     // Ends are seen only where the controllers are in the engine.
     guard let chips = chips.withLock({ $0 }),
       source.resample == nil || !chips.controller.isSplit
-    else { throw .refused(call: "KVM_IRQFD", errno: SystemNumber.invalid) }
+    else { throw .refused(call: "KVM_IRQFD", errno: EINVAL) }
     try refusing { () throws(SystemError) in try interruptEvents.connect(source, to: chips) }
   }
 
   public func disconnect(_ source: InterruptEventSource) throws(KVMError) {
     guard let chips = chips.withLock({ $0 }) else {
-      throw .refused(call: "KVM_IRQFD", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_IRQFD", errno: EINVAL)
     }
     try refusing { () throws(SystemError) in try interruptEvents.disconnect(source, from: chips) }
   }
@@ -27,14 +29,14 @@ extension SoftMachine: ConnectedMachine {
     try refusing { () throws(SystemError) in try guestWrites.events.disconnect(event) }
   }
 
-  public func coalesce(_ zone: CoalescedZone) throws(KVMError) { guestWrites.ring.add(zone) }
+  public func coalesce(_ zone: CoalescedZone) throws(KVMError) { guestWrites.waiting.add(zone) }
 
   public func stopCoalescing(_ zone: CoalescedZone) throws(KVMError) {
-    guestWrites.ring.remove(zone)
+    guestWrites.waiting.remove(zone)
   }
 
   public func collectCoalescedWrites() throws(KVMError) -> [CoalescedWrite] {
-    guestWrites.ring.collect()
+    guestWrites.waiting.collect()
   }
 
   /// Moves the ring of coalesced writes to the third page of a file that the client maps, as KVM
@@ -42,28 +44,20 @@ extension SoftMachine: ConnectedMachine {
   public func shareCoalescedRing(
     _ file: borrowing FileDescriptor, size: Int
   ) throws(SystemError) {
-    try guestWrites.ring.share(file, size: size)
-  }
-
-  private func refusing(_ body: () throws(SystemError) -> Void) throws(KVMError) {
-    do throws(SystemError) {
-      try body()
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
-    }
+    try guestWrites.waiting.share(file, size: size)
   }
 }
 
 /// The guest's writes that end no run: signals and what waits.
 final class GuestWrites: Sendable {
   let events = WriteEvents()
-  let ring: CoalescedRing
+  let waiting: CoalescedWrites
 
-  init() throws(SystemError) { ring = try CoalescedRing() }
+  init() throws(SystemError) { waiting = try CoalescedWrites() }
 
   /// Returns whether the write was one of those.
   func take(_ value: UInt64, to address: UInt64, size: Int, in space: AddressSpace) -> Bool {
     events.take(value, to: address, size: size, in: space)
-      || ring.take(value, to: address, size: size, in: space)
+      || waiting.take(value, to: address, size: size, in: space)
   }
 }

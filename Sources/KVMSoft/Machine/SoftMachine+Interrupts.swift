@@ -1,4 +1,5 @@
 import Chipset
+import Glibc
 public import KVM
 
 /// Interrupt controllers and what leads to them.
@@ -10,7 +11,7 @@ extension SoftMachine: InterruptibleMachine {
   public func makeSplitInterruptController(lines: Int) throws(KVMError) {
     let call = "KVM_ENABLE_CAP (KVM_CAP_SPLIT_IRQCHIP)"
     guard (0...4096).contains(lines) else {
-      throw .refused(call: call, errno: SystemNumber.invalid)
+      throw .refused(call: call, errno: EINVAL)
     }
     try makeChips(call: call, outsidePins: lines)
   }
@@ -18,10 +19,10 @@ extension SoftMachine: InterruptibleMachine {
   /// Once, and before the first processor, which gets its local APIC with the others.
   private func makeChips(call: String, outsidePins: Int?) throws(KVMError) {
     guard chips.withLock({ $0 == nil }) else {
-      throw .refused(call: call, errno: SystemNumber.exists)
+      throw .refused(call: call, errno: EEXIST)
     }
     guard processors.withLock({ $0.identifiers.isEmpty }) else {
-      throw .refused(call: call, errno: SystemNumber.invalid)
+      throw .refused(call: call, errno: EINVAL)
     }
     let made = try InterruptChips(outsidePins: outsidePins)
     interruptEvents.listen(to: made.controller)
@@ -32,7 +33,7 @@ extension SoftMachine: InterruptibleMachine {
   /// The controllers, all of them in the engine; ENXIO where they are not.
   func fullChips(call: String) throws(KVMError) -> InterruptChips {
     guard let chips = chips.withLock({ $0 }), !chips.controller.isSplit else {
-      throw .refused(call: call, errno: SystemNumber.noDevice)
+      throw .refused(call: call, errno: ENXIO)
     }
     return chips
   }
@@ -51,14 +52,14 @@ extension SoftMachine: InterruptibleMachine {
 
   public func setInterruptStatus(_ line: UInt32, active: Bool) throws(KVMError) -> Int {
     guard let chips = chips.withLock({ $0 }) else {
-      throw .refused(call: "KVM_IRQ_LINE_STATUS", errno: SystemNumber.noDevice)
+      throw .refused(call: "KVM_IRQ_LINE_STATUS", errno: ENXIO)
     }
     return chips.controller.setLine(Int(line), to: active, wantsStatus: true)
   }
 
   public func setRoutes(_ routes: [InterruptRoute]) throws(KVMError) {
     guard let chips = chips.withLock({ $0 }), chips.controller.setRoutes(routes) else {
-      throw .refused(call: "KVM_SET_GSI_ROUTING", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_GSI_ROUTING", errno: EINVAL)
     }
   }
 
@@ -70,7 +71,7 @@ extension SoftMachine: InterruptibleMachine {
 
   public func deliver(_ message: MessageInterrupt) throws(KVMError) -> Int {
     guard let chips = chips.withLock({ $0 }) else {
-      throw .refused(call: "KVM_SIGNAL_MSI", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SIGNAL_MSI", errno: EINVAL)
     }
     return chips.controller.signal(message) ?? 0
   }
@@ -81,6 +82,6 @@ extension SoftMachine: InterruptibleMachine {
       table.bootProcessor = id
       return true
     }
-    if !isSet { throw .refused(call: "KVM_SET_BOOT_CPU_ID", errno: SystemNumber.busy) }
+    if !isSet { throw .refused(call: "KVM_SET_BOOT_CPU_ID", errno: EBUSY) }
   }
 }

@@ -1,4 +1,5 @@
 import Chipset
+import Glibc
 public import KVM
 
 /// The 8254, and the machine's clock.
@@ -8,17 +9,17 @@ extension SoftMachine: TimedMachine {
   public func makeTimer(hasSpeaker: Bool) throws(KVMError) {
     let call = "KVM_CREATE_PIT2"
     guard let chips = chips.withLock({ $0 }), !chips.controller.isSplit else {
-      throw .refused(call: call, errno: SystemNumber.noEntry)
+      throw .refused(call: call, errno: ENOENT)
     }
     guard chips.makeTimer(hasSpeaker: hasSpeaker) else {
-      throw .refused(call: call, errno: SystemNumber.exists)
+      throw .refused(call: call, errno: EEXIST)
     }
   }
 
   private func timer(call: String) throws(KVMError) -> InterruptController {
     let chips = try fullChips(call: call)
     guard chips.hasTimer.load(ordering: .relaxed) else {
-      throw .refused(call: call, errno: SystemNumber.noDevice)
+      throw .refused(call: call, errno: ENXIO)
     }
     return chips.controller
   }

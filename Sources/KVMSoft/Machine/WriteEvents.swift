@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import KVM
 import Synchronization
@@ -33,7 +34,7 @@ final class WriteEvents: Sendable {
   func connect(_ event: WriteEvent) throws(SystemError) {
     guard [0, 1, 2, 4, 8].contains(event.size), event.size != 0 || event.value == nil,
       !event.address.addingReportingOverflow(UInt64(event.size)).overflow
-    else { throw SystemError(call: "KVM_IOEVENTFD", errno: SystemNumber.invalid) }
+    else { throw SystemError(call: "KVM_IOEVENTFD", errno: EINVAL) }
     let watch = Watch(
       event: event, descriptor: try EventDescriptor(duplicating: event.descriptor))
     let isNew = try withTable(of: event.space) { table throws(SystemError) -> Bool in
@@ -42,7 +43,7 @@ final class WriteEvents: Sendable {
       table[event.address] = others + [watch]
       return true
     }
-    guard isNew else { throw SystemError(call: "KVM_IOEVENTFD", errno: SystemNumber.exists) }
+    guard isNew else { throw SystemError(call: "KVM_IOEVENTFD", errno: EEXIST) }
     count.add(1, ordering: .relaxed)
   }
 
@@ -65,7 +66,7 @@ final class WriteEvents: Sendable {
       if table[event.address]?.isEmpty == true { table[event.address] = nil }
       return true
     }
-    guard isThere else { throw SystemError(call: "KVM_IOEVENTFD", errno: SystemNumber.noEntry) }
+    guard isThere else { throw SystemError(call: "KVM_IOEVENTFD", errno: ENOENT) }
     count.subtract(1, ordering: .relaxed)
   }
 

@@ -1,6 +1,7 @@
 import Engine
 import Host
 import KVM
+import KVMABI
 
 /// Turns calls of an ``ExitHandler``, deep in the engine, into values that a run ends with.
 ///
@@ -28,15 +29,13 @@ final class ExitRelay: ExitHandler {
   ///   and again, on the relay's own stack.
   init(processor: Processor, _ body: @escaping () -> Stop) throws(KVMError) {
     self.processor = processor
-    do throws(SystemError) {
-      coroutine = try Coroutine(on: processor) { [unowned self] in
+    coroutine = try refusing { () throws(SystemError) in
+      try Coroutine(on: processor) { [unowned self] in
         while !isEnding {
           exit = .stopped(body())
           coroutine?.suspend()
         }
       }
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
     }
   }
 

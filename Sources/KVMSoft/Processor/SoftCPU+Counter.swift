@@ -1,3 +1,4 @@
+import Glibc
 import Host
 public import KVM
 
@@ -26,7 +27,7 @@ extension SoftMachine {
   /// (KVM_SET_TSC_KHZ); 0 is the host's own.
   public func setTimeStampKilohertz(_ kilohertz: UInt32) throws(KVMError) {
     guard kilohertz < SoftCPU.fastestCounter else {
-      throw .refused(call: "KVM_SET_TSC_KHZ", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_TSC_KHZ", errno: EINVAL)
     }
     settings.enable(.vmTSCControl, UInt64(kilohertz))
   }

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 public import KVM
 
 /// Debugging, by the guest and from outside. Reference: KVM API, section 4.87.
@@ -12,7 +13,7 @@ extension SoftCPU: DebuggedCPU {
 
   public func setDebugRegisters(_ registers: DebugRegisters) throws(KVMError) {
     guard registers.dr6 >> 32 == 0, registers.dr7 >> 32 == 0 else {
-      throw .refused(call: "KVM_SET_DEBUGREGS", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_DEBUGREGS", errno: EINVAL)
     }
     finishInstruction()
     for index in 0..<4 { processor.cpu.debugRegisters[index] = registers.addresses[index] }
@@ -25,7 +26,7 @@ extension SoftCPU: DebuggedCPU {
     finishInstruction()
     if !debug.control.isDisjoint(with: [.injectDebug, .injectBreakpoint]) {
       guard processor.pendingException == nil else {
-        throw .refused(call: "KVM_SET_GUEST_DEBUG", errno: SystemNumber.busy)
+        throw .refused(call: "KVM_SET_GUEST_DEBUG", errno: EBUSY)
       }
       let vector: UInt8 = debug.control.contains(.injectDebug) ? 1 : 3
       processor.pendingException = PendingException(

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 public import KVM
 import X86
 
@@ -58,13 +59,13 @@ extension SoftCPU: EventfulCPU {
     if events.valid.contains(.payload) && !hasPayloads
       || events.valid.contains(.tripleFault) && !machine.settings.has(.x86TripleFaultEvent)
     {
-      throw .refused(call: "KVM_SET_VCPU_EVENTS", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_VCPU_EVENTS", errno: EINVAL)
     }
     let exception = events.exception
     let isPending = events.valid.contains(.payload) && exception.isPending
     guard isPending || exception.isInjected else { return nil }
     guard exception.vector < 32, exception.vector != 2 else {
-      throw .refused(call: "KVM_SET_VCPU_EVENTS", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_VCPU_EVENTS", errno: EINVAL)
     }
     return PendingException(
       vector: exception.vector, errorCode: exception.errorCode,
@@ -87,7 +88,7 @@ extension SoftCPU: EventfulCPU {
       default: false
       }
     guard isKnown else {
-      throw .refused(call: "KVM_SET_MP_STATE", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_MP_STATE", errno: EINVAL)
     }
     switch activity {
     case .uninitialized: waiting = .initialization

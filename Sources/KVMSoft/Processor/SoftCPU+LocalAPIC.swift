@@ -1,4 +1,5 @@
 import Chipset
+import Glibc
 public import KVM
 
 /// The processor's interrupt controller.
@@ -6,7 +7,7 @@ extension SoftCPU: LocalAPICCPU {
   /// EINVAL on machines without one.
   private func controller(call: String) throws(KVMError) -> InterruptController {
     guard let chips = environment.chips else {
-      throw .refused(call: call, errno: SystemNumber.invalid)
+      throw .refused(call: call, errno: EINVAL)
     }
     return chips.controller
   }
@@ -18,7 +19,7 @@ extension SoftCPU: LocalAPICCPU {
   public func setLocalAPIC(_ state: LocalAPICState) throws(KVMError) {
     let call = "KVM_SET_LAPIC"
     guard try controller(call: call).restoreLocal(state, processor: environment.index) else {
-      throw .refused(call: call, errno: SystemNumber.invalid)
+      throw .refused(call: call, errno: EINVAL)
     }
     processor.doorbell.ring()
   }

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 public import KVM
 import X86
 
@@ -96,12 +97,9 @@ extension SoftCPU {
   public func modelSpecificRegisters(
     _ numbers: [UInt32]
   ) throws(KVMError) -> [ModelSpecificRegister] {
-    var registers: [ModelSpecificRegister] = []
-    for number in numbers {
-      guard let value = processor.modelSpecific(number) else {
-        throw Self.unknownRegister(number)
-      }
-      registers.append(ModelSpecificRegister(number, value))
+    let registers = try readModelSpecific(numbers)
+    guard registers.count == numbers.count else {
+      throw Self.unknownRegister(numbers[registers.count])
     }
     return registers
   }
@@ -109,13 +107,8 @@ extension SoftCPU {
   public func setModelSpecificRegisters(
     _ registers: [ModelSpecificRegister]
   ) throws(KVMError) {
-    finishInstruction()
-    environment.isHostWriting = true
-    defer { environment.isHostWriting = false }
-    for register in registers
-    where !processor.setModelSpecific(register.number, register.value) {
-      throw Self.unknownRegister(register.number)
-    }
+    let done = try writeModelSpecific(registers)
+    guard done == registers.count else { throw Self.unknownRegister(registers[done].number) }
   }
 
   private static func unknownRegister(_ number: UInt32) -> KVMError {
@@ -127,11 +120,11 @@ extension SoftCPU {
     finishInstruction()
     // The guest has seen it already.
     guard !hasRun || Self.lasting(entries) == Self.lasting(environment.identity.entries) else {
-      throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_CPUID2", errno: EINVAL)
     }
     let addressBits = (entries.first { $0.leaf == 0x8000_0008 }?.eax ?? 0) >> 8 & 0xff
     guard [0, 48, 57].contains(addressBits) else {
-      throw .refused(call: "KVM_SET_CPUID2", errno: SystemNumber.invalid)
+      throw .refused(call: "KVM_SET_CPUID2", errno: EINVAL)
     }
     environment.identity = CPUIDTable(entries)
     let offersX2APIC = environment.identity[1, 0].ecx & 1 << 21 != 0

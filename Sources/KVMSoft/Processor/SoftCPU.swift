@@ -1,8 +1,10 @@
 import Chipset
 import Engine
+import Glibc
 import GuestMemory
 import Host
 public import KVM
+import KVMABI
 import X86
 
 /// A virtual processor of the software engine.
@@ -29,15 +31,14 @@ public final class SoftCPU: VirtualCPU {
     mailbox = ProcessorMailbox()
     isBootProcessor = id == machine.bootProcessor
     environment = SoftEnvironment(id: id, machine: machine, mailbox: mailbox)
-    do throws(SystemError) {
-      processor = try Processor(
+    let environment = environment
+    processor = try refusing { () throws(SystemError) in
+      try Processor(
         group: machine.group, environment: environment,
         features: GuestFeatures.offered.decoded)
-    } catch {
-      throw .refused(call: error.call, errno: error.errno)
     }
     waiting = !isBootProcessor && environment.chips != nil ? .initialization : .nothing
-    environment.processor = processor
+    environment.attach(processor, id: id, isBootProcessor: isBootProcessor)
     resetRegisters()
     try startCounter()
     mailbox.attach(processor.doorbell)
@@ -135,10 +136,10 @@ public final class SoftCPU: VirtualCPU {
 
   public func inject(interrupt vector: UInt8) throws(KVMError) {
     guard !environment.hasOwn8259 else {
-      throw .refused(call: "KVM_INTERRUPT", errno: SystemNumber.noDevice)
+      throw .refused(call: "KVM_INTERRUPT", errno: ENXIO)
     }
     guard environment.chips == nil || environment.queuedInterrupt == nil else {
-      throw .refused(call: "KVM_INTERRUPT", errno: SystemNumber.exists)
+      throw .refused(call: "KVM_INTERRUPT", errno: EEXIST)
     }
     environment.queuedInterrupt = vector
     processor.doorbell.ring()

@@ -7,7 +7,7 @@ import KVM
 /// The machine around one processor, as the engine sees it.
 final class SoftEnvironment: ProcessorEnvironment {
   /// The processor's number at the interrupt controller.
-  let index: Int
+  private(set) var index = 0
   let memory: ProcessorGroup
   let epoch: MachineEpoch
   let chips: InterruptChips?
@@ -46,7 +46,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   var steal = StealTime()
   var paravirtual = ParavirtualRegisters()
   /// Set right after the processor is made, and outlived by it.
-  weak var processor: Processor?
+  private(set) weak var processor: Processor?
   /// CR8 and IA32_APIC_BASE on machines without a controller.
   private var ownTaskPriority: UInt8 = 0
   private var ownAPICBase: UInt64
@@ -59,16 +59,22 @@ final class SoftEnvironment: ProcessorEnvironment {
     hasOwn8259 = chips.map { !$0.controller.isSplit } ?? false
     self.mailbox = mailbox
     guestWrites = machine.guestWrites
-    index =
-      chips?.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
-        mailbox.post($0)
-      } ?? 0
     memory = machine.group
     self.machine = machine.settings
     epoch = machine.epoch
     clock = ParavirtualClock(timeline: machine.timeline)
     ownAPICBase = 0xfee0_0800 | (isBootProcessor ? 0x100 : 0)
-    localPage = chips?.controller.localPage(processor: index)
+  }
+
+  /// Gives a processor, now that there is one, its local APIC.
+  func attach(_ processor: Processor, id: UInt32, isBootProcessor: Bool) {
+    self.processor = processor
+    guard let chips else { return }
+    let mailbox = mailbox
+    index = chips.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
+      mailbox.post($0)
+    }
+    localPage = chips.controller.localPage(processor: index)
   }
 
   // MARK: Ports and memory
@@ -131,12 +137,10 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   func acknowledgeInterrupt() -> UInt8? {
-    counts.interrupts &+= 1
-    if let vector = queuedInterrupt {
-      queuedInterrupt = nil
-      return vector
-    }
-    return chips?.controller.acknowledge(processor: index)
+    let vector = queuedInterrupt ?? chips?.controller.acknowledge(processor: index)
+    queuedInterrupt = nil
+    if vector != nil { counts.interrupts &+= 1 }
+    return vector
   }
 
   var wantsToStop: Bool {

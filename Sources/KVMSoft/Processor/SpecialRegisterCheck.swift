@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import KVM
 import X86
 
@@ -7,7 +8,7 @@ extension SoftCPU {
   func check(_ values: SpecialRegisters) throws(KVMError) {
     guard hasConsistentMode(values), isValid(values.cr0), values.cr4.isSubset(of: offeredCR4),
       isValid(apicBase: values.apicBase)
-    else { throw .refused(call: "KVM_SET_SREGS", errno: SystemNumber.invalid) }
+    else { throw .refused(call: "KVM_SET_SREGS", errno: EINVAL) }
   }
 
   /// Long mode has all its parts, and nothing else has any of it but EFER.LME.

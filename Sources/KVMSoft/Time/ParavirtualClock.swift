@@ -77,13 +77,6 @@ struct ParavirtualClock {
     try? memory.store(version &+ 1, at: address)
   }
 
-  /// Sets PVCLOCK_GUEST_STOPPED, which the guest clears.
-  func markPaused(in memory: ProcessorGroup) {
-    let flags = (systemTime & ~3) &+ 29
-    guard let old = try? memory.load(UInt8.self, at: flags) else { return }
-    try? memory.store(old | 2, at: flags)
-  }
-
   /// Takes the address of a `pvclock_wall_clock`, and fills it in with the time of day at which the
   /// guest's clock began.
   func setWallClock(_ value: UInt64, in memory: ProcessorGroup) {
