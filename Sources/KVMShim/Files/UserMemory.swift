@@ -1,8 +1,11 @@
+import CLinux
 import CShim
 import KVM
 
 /// An address that the program named. Nothing is known about it: copies in and out fail with EFAULT
 /// where the program may not read or write.
+///
+/// What is copied are C's structures. They are plain bytes, though those with unions do not say so.
 struct UserAddress {
   let value: UInt
 
@@ -12,38 +15,41 @@ struct UserAddress {
 
   /// Copies a structure in.
   func load<Structure>(_ type: Structure.Type) throws(KVMError) -> Structure {
-    let bytes = try bytes(count: MemoryLayout<Structure>.size)
-    // C's structures are plain bytes; those with unions do not say so.
-    return unsafe bytes.withUnsafeBytes { bytes in
-      unsafe withUnsafeTemporaryAllocation(of: Structure.self, capacity: 1) { place in
-        unsafe UnsafeMutableRawBufferPointer(place).copyMemory(from: bytes)
-        return unsafe place[0]
-      }
-    }
+    try array(of: type, count: 1)[0]
   }
 
   /// Copies structures in that lie one after the other.
-  func load<Structure>(
-    _ type: Structure.Type, count: Int
+  func array<Structure>(
+    of type: Structure.Type, count: Int
   ) throws(KVMError) -> [Structure] {
-    if count == 0 { return [] }
-    let bytes = try bytes(count: count * MemoryLayout<Structure>.stride)
-    return unsafe bytes.withUnsafeBytes { bytes in
-      unsafe withUnsafeTemporaryAllocation(of: Structure.self, capacity: count) { place in
-        unsafe UnsafeMutableRawBufferPointer(place).copyMemory(from: bytes)
-        return unsafe Array(place)
-      }
+    let size = count * MemoryLayout<Structure>.stride
+    // Before there is room for much that is not there, a look at its end.
+    if size > 1 << 16 { _ = try advanced(by: size - 1).load(UInt8.self) }
+    var result: CInt = 0
+    let array = unsafe [Structure](unsafeUninitializedCapacity: count) { places, filled in
+      result = unsafe apus_shim_copy(
+        places.baseAddress, UnsafeRawPointer(bitPattern: value), size)
+      filled = result < 0 ? 0 : count
     }
+    if result < 0 { throw .badAddress }
+    return array
   }
 
   /// Copies a structure out.
   func store<Structure>(_ structure: Structure) throws(KVMError) {
-    let result = unsafe withUnsafeBytes(of: structure) { bytes in
-      unsafe apus_shim_copy(
-        UnsafeMutableRawPointer(bitPattern: value), bytes.baseAddress,
-        MemoryLayout<Structure>.size)
-    }
+    let result = unsafe withUnsafeBytes(of: structure) { bytes in unsafe copyOut(bytes) }
     if result < 0 { throw .badAddress }
+  }
+
+  /// Copies structures out, one after the other.
+  func store<Structure>(array: [Structure]) throws(KVMError) {
+    let result = unsafe array.withUnsafeBytes { bytes in unsafe copyOut(bytes) }
+    if result < 0 { throw .badAddress }
+  }
+
+  private func copyOut(_ bytes: UnsafeRawBufferPointer) -> CInt {
+    unsafe apus_shim_copy(
+      UnsafeMutableRawPointer(bitPattern: value), bytes.baseAddress, bytes.count)
   }
 
   /// Copies a structure out, for an ioctl that has no other result.
@@ -52,39 +58,13 @@ struct UserAddress {
     return 0
   }
 
-  func array<Element: BitwiseCopyable>(
-    of type: Element.Type, count: Int
-  ) throws(KVMError) -> [Element] {
-    let bytes = try bytes(count: count * MemoryLayout<Element>.stride)
-    return unsafe bytes.withUnsafeBytes { bytes in
-      (0..<count).map { index in
-        unsafe bytes.loadUnaligned(
-          fromByteOffset: index * MemoryLayout<Element>.stride, as: Element.self)
-      }
+  /// `struct kvm_enable_cap`: what to enable, and how.
+  func capability() throws(KVMError) -> (Capability, FixedArray<4, UInt64>) {
+    let question = try load(kvm_enable_cap.self)
+    guard question.flags == 0, let capability = Capability(rawValue: question.cap) else {
+      throw .invalid
     }
-  }
-
-  func store<Element: BitwiseCopyable>(array: [Element]) throws(KVMError) {
-    let result = unsafe array.withUnsafeBytes { bytes in
-      unsafe apus_shim_copy(
-        UnsafeMutableRawPointer(bitPattern: value), bytes.baseAddress, bytes.count)
-    }
-    if result < 0 { throw .badAddress }
-  }
-
-  func bytes(count: Int) throws(KVMError) -> [UInt8] {
-    // Before there is room for much that is not there, a look at its end.
-    if count > 1 << 16 { _ = try advanced(by: count - 1).bytes(count: 1) }
-    var bytes = [UInt8](repeating: 0, count: count)
-    try copyIn(&bytes)
-    return bytes
-  }
-
-  private func copyIn(_ bytes: inout [UInt8]) throws(KVMError) {
-    let result = unsafe bytes.withUnsafeMutableBytes { bytes in
-      unsafe apus_shim_copy(
-        bytes.baseAddress, UnsafeRawPointer(bitPattern: value), bytes.count)
-    }
-    if result < 0 { throw .badAddress }
+    let (first, second, third, fourth) = question.args
+    return (capability, [first, second, third, fourth])
   }
 }

@@ -15,13 +15,9 @@ extension MachineFile {
   }
 
   func enable(_ argument: UserAddress) throws(KVMError) -> Int {
-    let question = try argument.load(kvm_enable_cap.self)
-    guard question.flags == 0, let capability = Capability(rawValue: question.cap) else {
-      throw .invalid
-    }
-    let (first, second, third, fourth) = question.args
+    let (capability, arguments) = try argument.capability()
     return try withoutSignals { () throws(KVMError) in
-      try machine.enable(capability, [first, second, third, fourth])
+      try machine.enable(capability, arguments)
     }
   }
 
@@ -33,7 +29,7 @@ extension MachineFile {
   /// None can be made, but a program may ask.
   func makeDevice(_ argument: UserAddress) throws(KVMError) -> Int {
     let question = try argument.load(kvm_create_device.self)
-    guard machine.canMakeDevice(type: question.type) else { throw .system(19) }  // ENODEV
+    guard machine.canMakeDevice(type: question.type) else { throw .noDevice }
     return 0
   }
 

@@ -33,9 +33,9 @@ extension MachineFile {
 
   func setRoutes(_ argument: UserAddress) throws(KVMError) -> Int {
     let header = try argument.load(kvm_irq_routing.self)
-    guard header.flags == 0, header.nr <= 4096 else { throw .invalid }
+    guard header.flags == 0, header.nr <= machine.check(.irqRouting) else { throw .invalid }
     let entries = try argument.advanced(by: MemoryLayout<kvm_irq_routing>.size)
-      .load(kvm_irq_routing_entry.self, count: Int(header.nr))
+      .array(of: kvm_irq_routing_entry.self, count: Int(header.nr))
     var routes: [InterruptRoute] = []
     for entry in entries {
       let isMessage = entry.type == UInt32(KVM_IRQ_ROUTING_MSI)
@@ -67,11 +67,8 @@ extension MachineFile {
     let values = try argument.load(kvm_ioeventfd.self)
     let deassign: UInt32 = 1 << kvm_ioeventfd_flag_nr_deassign
     let known = deassign | 1 << kvm_ioeventfd_flag_nr_pio | 1 << kvm_ioeventfd_flag_nr_datamatch
-    guard values.flags & ~known == 0, [0, 1, 2, 4, 8].contains(values.len) else { throw .invalid }
-    let (end, overflow) = values.addr.addingReportingOverflow(UInt64(values.len))
-    guard !overflow || end == 0 else { throw .invalid }
+    guard values.flags & ~known == 0 else { throw .invalid }
     let event = WriteEvent(values)
-    guard event.size != 0 || event.value == nil else { throw .invalid }
     let ends = values.flags & deassign != 0
     return try done(ends ? machine.disconnect(event) : machine.connect(event))
   }

@@ -16,12 +16,8 @@ extension ProcessorFile {
   }
 
   func enable(_ argument: UserAddress) throws(KVMError) -> Int {
-    let question = try argument.load(kvm_enable_cap.self)
-    guard question.flags == 0, let capability = Capability(rawValue: question.cap) else {
-      throw .invalid
-    }
-    let (first, second, third, fourth) = question.args
-    return try done(cpu.enable(capability, [first, second, third, fourth]))
+    let (capability, arguments) = try argument.capability()
+    return try done(cpu.enable(capability, arguments))
   }
 
   func makeStatistics() throws(KVMError) -> Int {

@@ -30,7 +30,8 @@ extension ProcessorFile {
   }
 
   func setExtendedState(_ argument: UserAddress) throws(KVMError) -> Int {
-    let state = ExtendedState(bytes: try argument.bytes(count: MemoryLayout<kvm_xsave>.size))
+    let state = ExtendedState(
+      bytes: try argument.array(of: UInt8.self, count: MemoryLayout<kvm_xsave>.size))
     return try done(cpu.setExtendedState(state))
   }
 

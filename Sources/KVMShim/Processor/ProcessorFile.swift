@@ -25,12 +25,10 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
   ) throws(KVMError) {
     self.cpu = cpu
     self.machine = machine
-    do throws(SystemError) {
+    mapping = try refusing { () throws(SystemError) in
       let file = try FileDescriptor.duplicate(of: descriptor)
-      mapping = try Mapping(shared: file, size: size, protection: 3)
       try machine.machine.shareCoalescedRing(file, size: size)
-    } catch {
-      throw .system(error.errno)
+      return try Mapping(shared: file, size: size, protection: 3)
     }
     area = unsafe RunArea(base: mapping.base, size: size)
     super.init(kind: APUS_PROCESSOR)
