@@ -97,10 +97,10 @@ package final class Processor {
     inside { dropAllBlocks() }
   }
 
-  /// The registers, in place.
+  /// The registers, in place. As a coroutine, reading would copy them for other modules.
   package var cpu: CPUState {
-    @inline(always) _read { yield unsafe state.pointee }
-    @inline(always) _modify { yield unsafe &state.pointee }
+    @inline(always) unsafeAddress { unsafe UnsafePointer(state) }
+    @inline(always) unsafeMutableAddress { unsafe state }
   }
 
   /// The engine's own words, in place.
