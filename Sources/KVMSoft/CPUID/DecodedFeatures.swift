@@ -31,7 +31,8 @@ extension GuestFeatures {
     "f16c": .f16c, "popcnt": .popcnt, "abm": .lzcnt, "bmi1": .bmi1, "bmi2": .bmi2, "adx": .adx,
     "movbe": .movbe, "cx16": .cmpxchg16b, "rdrand": .rdrand, "rdseed": .rdseed,
     "rdpid": .rdpid, "rdtscp": .rdtscp, "lahf_lm": .lahfLongMode, "xsave": .xsave,
-    "xsaveopt": .xsaveopt, "xsavec": .xsavec, "fsgsbase": .fsgsbase, "smap": .smap,
+    "xsaveopt": .xsaveopt, "xsavec": .xsavec, "xsaves": .xsaves, "fsgsbase": .fsgsbase,
+    "smap": .smap,
     "invpcid": .invpcid, "clflushopt": .clflushopt, "clwb": .clwb,
   ]
 }

@@ -76,6 +76,7 @@ extension GuestFeature {
     shared("xsaveopt", .savingEAX, 0),
     shared("xsavec", .savingEAX, 1),
     shared("xgetbv1", .savingEAX, 2),
+    own("xsaves", .savingEAX, 3),
   ]
 
   private static let extended: [GuestFeature] = [
