@@ -168,24 +168,6 @@ public struct IOAPIC: Sendable {
   private var half: UInt64 { select & 1 == 0 ? 0 : 32 }
 }
 
-/// A set of interrupt vectors.
-struct VectorSet: Sendable {
-  private var words: [4 of UInt64] = .init(repeating: 0)
-
-  init() {}
-
-  init(_ entries: [24 of UInt64]) {
-    for index in entries.indices {
-      let vector = UInt8(entries[index] & 0xff)
-      words[Int(vector >> 6)] |= 1 << UInt64(vector & 63)
-    }
-  }
-
-  func contains(_ vector: UInt8) -> Bool {
-    words[Int(vector >> 6)] >> UInt64(vector & 63) & 1 != 0
-  }
-}
-
 /// Bits of a redirection entry.
 enum Redirection {
   static let pending: UInt64 = 1 << 12

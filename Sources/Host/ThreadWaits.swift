@@ -11,4 +11,11 @@ extension HostThread {
     let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
     return fields.count > 1 ? UInt64(fields[1]) ?? 0 : 0
   }
+
+  /// How long the calling thread has run, in nanoseconds.
+  public static var processorNanoseconds: UInt64 {
+    var time = timespec()
+    _ = unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
 }

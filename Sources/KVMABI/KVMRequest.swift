@@ -42,6 +42,7 @@ public enum KVMRequest: UInt, Hashable, Sendable, CaseIterable {
   case KVM_GET_PIT2 = 0x8070ae9f
   case KVM_SET_PIT2 = 0x4070aea0
   case KVM_SIGNAL_MSI = 0x4020aea5
+  case KVM_HYPERV_EVENTFD = 0x4018aebd
   case KVM_CLEAR_DIRTY_LOG = 0xc018aec0
   case KVM_X86_SET_MSR_FILTER = 0x4188aec6
   case KVM_RESET_DIRTY_RINGS = 0xaec7

@@ -102,3 +102,17 @@ extension kvm_ioeventfd {
     if isDisconnecting { flags |= 1 << kvm_ioeventfd_flag_nr_deassign }
   }
 }
+
+extension HyperVConnection {
+  public init(_ values: kvm_hyperv_eventfd) {
+    self.init(values.conn_id, descriptor: values.fd)
+  }
+}
+
+extension kvm_hyperv_eventfd {
+  public init(_ connection: HyperVConnection, isDisconnecting: Bool = false) {
+    self.init()
+    (conn_id, fd) = (connection.identifier, connection.descriptor)
+    if isDisconnecting { flags = UInt32(KVM_HYPERV_EVENTFD_DEASSIGN) }
+  }
+}

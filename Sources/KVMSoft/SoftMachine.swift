@@ -23,6 +23,7 @@ public final class SoftMachine: VirtualMachine {
   let processors = Mutex(ProcessorTable())
   let interruptEvents = InterruptEvents()
   let guestWrites: GuestWrites
+  let partition = HyperVPartition()
 
   init(memory: GuestMemory) throws(SystemError) {
     group = try ProcessorGroup(memory: memory)

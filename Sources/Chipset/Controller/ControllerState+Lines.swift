@@ -24,7 +24,8 @@ extension ControllerState {
         taken = pics.setLine(input, to: level)
         picChanged()
       case .message(let message): taken = isAsserted ? deliver(message) ?? -1 : -1
-      case .hyperV: taken = -1
+      case .hyperV(let processor, let source):
+        taken = isAsserted ? raise(SyntheticInput(processor: processor, source: source)) : -1
       }
       if taken >= 0 { result = max(result, 0) + taken }
     }
@@ -82,6 +83,9 @@ extension ControllerState {
 
   /// Takes a processor's end of an interrupt.
   mutating func endInterrupt(_ vector: UInt8, isLevel: Bool, by processor: Int) {
+    if locals[processor].reported.contains(vector) {
+      deliveries[processor](.endOfSynthetic(vector: vector))
+    }
     if let outsidePins {
       if isLevel, isOutside(vector, pins: outsidePins, processor: processor) {
         deliveries[processor](.endOfInterrupt(vector: vector))

@@ -21,6 +21,8 @@ struct ControllerState: Sendable {
   /// The lines whose eventfds are told of ends, and by whom.
   var resampled: Set<Int> = []
   var resample: @Sendable (Int) -> Void = { _ in }
+  /// Who takes a synthetic interrupt, and by which vector.
+  var findSynthetic: @Sendable (SyntheticInput) -> (processor: Int, vector: UInt8)? = { _ in nil }
 
   /// The 8259s' output when it was last carried to LINT0.
   private var local0 = false
@@ -36,6 +38,7 @@ struct ControllerState: Sendable {
         identifier: locals[index].identifier, isBootProcessor: locals[index].isBootProcessor,
         offersX2APIC: locals[index].offersX2APIC)
       new.isEndDirected = outsidePins != nil
+      new.hasCorrectedCheck = locals[index].hasCorrectedCheck
       locals[index] = new
     }
     local0 = false

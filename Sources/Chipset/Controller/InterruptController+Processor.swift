@@ -42,6 +42,19 @@ extension InterruptController {
     }
   }
 
+  /// Raises the interrupt for a processor's corrected machine check.
+  public func raiseCorrectedCheck(processor: Int) {
+    state.withLock { state in
+      let action = state.locals[processor].raiseCorrectedCheck()
+      state.perform(action, of: processor)
+    }
+  }
+
+  /// Sets whether a processor can be told of corrected machine checks (IA32_MCG_CAP).
+  public func setHasCorrectedCheck(_ hasIt: Bool, processor: Int) {
+    state.withLock { $0.locals[processor].hasCorrectedCheck = hasIt }
+  }
+
   /// Sets whether CPUID shows the processor that it has x2APIC mode.
   public func setOffersX2APIC(_ isOffered: Bool, processor: Int) {
     state.withLock { $0.locals[processor].offersX2APIC = isOffered }

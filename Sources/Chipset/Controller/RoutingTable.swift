@@ -9,6 +9,7 @@ struct RoutingTable: Sendable {
   /// The line of each 8259 input and of each IOAPIC pin; -1 for none.
   private var picLines: [16 of Int16] = .init(repeating: -1)
   private var pinLines: [24 of Int16] = .init(repeating: -1)
+  private var syntheticLines: [SyntheticInput: Int] = [:]
 
   /// No routes.
   init() {}
@@ -26,15 +27,16 @@ struct RoutingTable: Sendable {
       case .pin(.primaryPIC, let pin): picLines[Int(pin)] = Int16(route.line)
       case .pin(.secondaryPIC, let pin): picLines[Int(pin) + 8] = Int16(route.line)
       case .pin(.ioAPIC, let pin): pinLines[Int(pin)] = Int16(route.line)
-      case .message, .hyperV: break
+      case .hyperV(let processor, let source):
+        let input = SyntheticInput(processor: processor, source: source)
+        syntheticLines[input] = Int(route.line)
+      case .message: break
       }
     }
   }
 
   private func canAdd(_ route: InterruptRoute, hasChips: Bool) -> Bool {
     guard case .pin(let chip, let pin) = route.destination else {
-      // Nothing here takes Hyper-V's interrupts.
-      guard case .message = route.destination else { return false }
       return destinations[Int(route.line)].isEmpty
     }
     guard hasChips, pin < (chip == .ioAPIC ? 24 : 8) else { return false }
@@ -53,4 +55,5 @@ struct RoutingTable: Sendable {
   /// The line that leads to an input of the 8259s, or to a pin of the IOAPIC.
   func line(ofPIC input: Int) -> Int? { picLines[input] < 0 ? nil : Int(picLines[input]) }
   func line(ofPin pin: Int) -> Int? { pinLines[pin] < 0 ? nil : Int(pinLines[pin]) }
+  func line(of input: SyntheticInput) -> Int? { syntheticLines[input] }
 }

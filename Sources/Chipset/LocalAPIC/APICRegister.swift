@@ -16,6 +16,7 @@ enum APICRegister: UInt32 {
   case triggerMode = 0x180
   case interruptRequest = 0x200
   case errorStatus = 0x280
+  case correctedCheck = 0x2f0
   case commandLow = 0x300
   case commandHigh = 0x310
   case timer = 0x320
@@ -43,14 +44,14 @@ enum APICRegister: UInt32 {
   var vectorTableMask: UInt32? {
     switch self {
     case .timer: 0x0007_00ff
-    case .thermal, .performance: 0x0001_07ff
+    case .thermal, .performance, .correctedCheck: 0x0001_07ff
     case .local0, .local1: 0x0001_a7ff
     case .error: 0x0001_00ff
     default: nil
     }
   }
 
-  /// The six entries of the local vector table.
+  /// The six entries that every local vector table has.
   static let vectorTable: [6 of APICRegister] = [
     .timer, .thermal, .performance, .local0, .local1, .error,
   ]

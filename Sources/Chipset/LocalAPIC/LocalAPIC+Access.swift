@@ -18,14 +18,14 @@ extension LocalAPIC {
     _ value: UInt64, to offset: UInt64, width: AccessWidth, now: UInt64
   ) -> APICAction {
     guard offset & 0xf == 0, width == .double || width == .quad,
-      let register = APICRegister(offset: UInt32(truncatingIfNeeded: offset & 0xfff))
+      let register = self.register(at: UInt32(truncatingIfNeeded: offset & 0xfff))
     else { return .none }
     return write(UInt32(truncatingIfNeeded: value), to: register, now: now)
   }
 
   /// The x2APIC register with model-specific number 0x800 + `number`; `nil` raises #GP.
   public mutating func readModelSpecific(_ number: UInt32, now: UInt64) -> UInt64? {
-    guard isX2APIC, let register = APICRegister(offset: number &<< 4) else { return nil }
+    guard isX2APIC, let register = self.register(at: number &<< 4) else { return nil }
     switch register {
     case .arbitrationPriority, .remoteRead, .destinationFormat, .endOfInterrupt, .commandHigh,
       .selfInterrupt:
@@ -40,7 +40,7 @@ extension LocalAPIC {
   public mutating func writeModelSpecific(
     _ number: UInt32, value: UInt64, now: UInt64
   ) -> APICAction? {
-    guard isX2APIC, let register = APICRegister(offset: number &<< 4) else { return nil }
+    guard isX2APIC, let register = self.register(at: number &<< 4) else { return nil }
     let low = UInt32(truncatingIfNeeded: value)
     if register == .commandLow {
       guard low & Self.reservedCommandBits == 0 else { return nil }
@@ -75,7 +75,7 @@ extension LocalAPIC {
       message.shorthand = .itself
       message.isFromProcessor = true
       return checked(message)
-    case .timer, .thermal, .performance, .local0, .local1, .error, .initialCount:
+    case .timer, .thermal, .performance, .correctedCheck, .local0, .local1, .error, .initialCount:
       // Reserved bits are dropped, the delivery status among them.
       return write(low, to: register, now: now)
     case .identifier, .version, .arbitrationPriority, .processorPriority, .remoteRead,
@@ -90,9 +90,15 @@ extension LocalAPIC {
     offset == 0x20 || offset == 0xf0 || offset == 0xd0 || offset == 0xe0
   }
 
-  /// The register at a multiple of 16; `nil` where there is none.
+  /// The register at an offset, unless this APIC lacks it.
+  private func register(at offset: UInt32) -> APICRegister? {
+    let register = APICRegister(offset: offset)
+    return register == .correctedCheck && !hasCorrectedCheck ? nil : register
+  }
+
+  /// What the register at a multiple of 16 holds; `nil` where there is none.
   private func readRegister(_ offset: UInt32, now: UInt64) -> UInt32? {
-    guard let register = APICRegister(offset: offset) else { return nil }
+    guard let register = self.register(at: offset) else { return nil }
     return switch register {
     case .processorPriority, .arbitrationPriority: UInt32(processorPriority)
     case .currentCount: currentCount(now: now)
@@ -115,7 +121,8 @@ extension LocalAPIC {
     case .commandLow: return command(value)
     case .commandHigh: if !isX2APIC { self[.commandHigh] = value & 0xff00_0000 }
     case .timer: setTimerVector(value, now: now)
-    case .thermal, .performance, .local0, .local1, .error: setVector(value, of: register)
+    case .thermal, .performance, .correctedCheck, .local0, .local1, .error:
+      setVector(value, of: register)
     case .initialCount: setInitialCount(value, now: now)
     case .divide: setDivide(value & 0xb, now: now)
     case .identifier: if !isX2APIC { self[.identifier] = value & 0xff00_0000 }
@@ -139,6 +146,7 @@ extension LocalAPIC {
     for index in APICRegister.vectorTable.indices {
       self[APICRegister.vectorTable[index]] |= LocalVector.masked
     }
+    if hasCorrectedCheck { self[.correctedCheck] |= LocalVector.masked }
   }
 
   private var spuriousMask: UInt32 {

@@ -26,7 +26,7 @@ extension LocalAPIC {
   public mutating func acknowledge() -> UInt8? {
     guard let vector = pendingVector else { return nil }
     setBit(vector, in: .interruptRequest, to: false)
-    setBit(vector, in: .inService, to: true)
+    setBit(vector, in: .inService, to: !endedAtOnce.contains(vector))
     return vector
   }
 
@@ -83,6 +83,11 @@ extension LocalAPIC {
     // Hardware masks the entry when it delivers; the handler unmasks it.
     if action != .none { self[.performance] |= LocalVector.masked }
     return action
+  }
+
+  /// A machine check was corrected, and the guest wants to hear of it.
+  public mutating func raiseCorrectedCheck() -> APICAction {
+    hasCorrectedCheck ? deliverLocal(.correctedCheck) : .none
   }
 
   /// Whether an interrupt of the 8259 reaches the processor: LINT0 says ExtINT, or no APIC is on.

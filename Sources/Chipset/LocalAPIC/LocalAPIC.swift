@@ -31,6 +31,16 @@ public struct LocalAPIC: Sendable {
   /// Whether the IOAPICs outside can be told of ends directly, so that broadcasts of them can be
   /// suppressed (bit 24 of the version).
   var isEndDirected = false { didSet { setVersion() } }
+  /// Whether corrected machine checks raise interrupts, by an entry of the vector table.
+  var hasCorrectedCheck = false {
+    didSet {
+      setVersion()
+      if !oldValue, hasCorrectedCheck { self[.correctedCheck] = LocalVector.masked }
+    }
+  }
+  /// Vectors whose ends the processor is told of, and those that end as they are taken.
+  var reported = VectorSet()
+  var endedAtOnce = VectorSet()
 
   /// - Parameters:
   ///   - identifier: the initial APIC ID.
@@ -54,6 +64,7 @@ public struct LocalAPIC: Sendable {
     for index in APICRegister.vectorTable.indices {
       self[APICRegister.vectorTable[index]] = LocalVector.masked
     }
+    if hasCorrectedCheck { self[.correctedCheck] = LocalVector.masked }
     // Without firmware nobody else connects the 8259 to the boot processor (KVM does the same).
     if isBootProcessor { self[.local0] = UInt32(DeliveryMode.external.rawValue) << 8 }
     setIdentifier()
@@ -62,7 +73,9 @@ public struct LocalAPIC: Sendable {
   static let canSuppressEnds: UInt32 = 1 << 24
 
   mutating func setVersion() {
-    self[.version] = 0x0005_0014 | (isEndDirected && offersX2APIC ? Self.canSuppressEnds : 0)
+    // The number of the vector table's last entry.
+    let last: UInt32 = hasCorrectedCheck ? 6 : 5
+    self[.version] = last << 16 | 0x14 | (isEndDirected && offersX2APIC ? Self.canSuppressEnds : 0)
   }
 
   /// Whether the APIC is not switched off in IA32_APIC_BASE.
@@ -125,4 +138,6 @@ public enum ProcessorEvent: Hashable, Sendable, BitwiseCopyable {
   case startup(vector: UInt8)
   /// The processor ended a level-triggered interrupt of an IOAPIC outside.
   case endOfInterrupt(vector: UInt8)
+  /// The processor ended an interrupt whose ends it wants to know of.
+  case endOfSynthetic(vector: UInt8)
 }

@@ -126,6 +126,10 @@ package final class ProcessorGroup: @unchecked Sendable {
     end()
   }
 
+  /// Drops what all processors know of the guest's page tables, before this returns. On any
+  /// thread, but not on one inside a run except in calls of its environment.
+  package func flushTranslations() { exclusively(nil) { $0.flushCaches() } }
+
   /// Stops the others until ``end()``.
   func begin(_ processor: Processor?) {
     if let processor { leave(processor) }

@@ -37,11 +37,10 @@ extension Processor {
     }
   }
 
-  /// Goes on in the block, unless it has been dropped by what the instruction wrote, or something
-  /// has come: an interrupt that the instruction asked for is taken at once.
+  /// Goes on in the block, unless it has been dropped by what the instruction wrote.
   private func resume(after length: UInt8, _ continuation: UInt64) -> UInt64 {
-    let seen = run.codeWriteSeen | run.isStepping | run.debugHits | cpu.attention
-    guard seen != 0 || cpu.interruptShadow != 0 else {
+    guard (run.codeWriteSeen | run.isStepping | run.debugHits) != 0 || cpu.interruptShadow != 0
+    else {
       return continuation
     }
     settleWithOthers()

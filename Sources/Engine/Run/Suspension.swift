@@ -15,6 +15,21 @@ extension Processor {
     if isLive { unparkVectors() }
   }
 
+  /// XMM register `index`, in a helper or between runs.
+  package func vectorRegister(_ index: Int) -> (low: UInt64, high: UInt64) {
+    let place =
+      if run.hasLiveVectors != 0 {
+        unsafe UnsafeRawPointer(state) + StateLayout.vectorArea + 32 * index
+      } else {
+        unsafe UnsafeRawPointer(extendedArea) + ExtendedState.streamingRegisters + 16 * index
+      }
+    if run.hasLiveVectors == 0 { fillInitialState() }
+    return unsafe (
+      place.loadUnaligned(as: UInt64.self),
+      place.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    )
+  }
+
   private func parkVectors() {
     let routine = translation.thunks.stacks.park
     unsafe unsafeBitCast(

@@ -100,8 +100,7 @@ extension Processor {
     case .readExtendedControl: try readExtendedControl()
     case .writeExtendedControl: try writeExtendedControl()
     case .hypercall: try hypercall(instruction)
-    case .resumeFromManagement: try resumeFromManagement()
-    // The rest is the translator's.
+    // RSM exists in system management mode only. The rest is the translator's.
     default: throw .undefined
     }
   }

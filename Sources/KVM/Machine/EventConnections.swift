@@ -41,6 +41,18 @@ public enum AddressSpace: Hashable, Sendable, BitwiseCopyable {
   case ports, memory
 }
 
+/// A connection of Hyper-V's, which the guest signals by a call that only adds 1 to an eventfd
+/// (`struct kvm_hyperv_eventfd`).
+public struct HyperVConnection: Hashable, Sendable, BitwiseCopyable {
+  /// The connection's number, below 2^24.
+  public var identifier: UInt32
+  public var descriptor: Int32
+
+  public init(_ identifier: UInt32, descriptor: Int32) {
+    (self.identifier, self.descriptor) = (identifier, descriptor)
+  }
+}
+
 /// Addresses whose writes wait in a ring until the processor exits for another reason
 /// (`struct kvm_coalesced_mmio_zone`).
 public struct CoalescedZone: Hashable, Sendable, BitwiseCopyable {
@@ -83,6 +95,11 @@ public protocol ConnectedMachine: VirtualMachine {
   func connect(_ event: WriteEvent) throws(KVMError)
   /// KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN; ENOENT where there is none.
   func disconnect(_ event: WriteEvent) throws(KVMError)
+
+  /// KVM_HYPERV_EVENTFD; EEXIST where the connection has one.
+  func connect(_ connection: HyperVConnection) throws(KVMError)
+  /// KVM_HYPERV_EVENTFD with KVM_HYPERV_EVENTFD_DEASSIGN; ENOENT where it has none.
+  func disconnect(_ connection: HyperVConnection) throws(KVMError)
 
   /// KVM_REGISTER_COALESCED_MMIO
   func coalesce(_ zone: CoalescedZone) throws(KVMError)

@@ -33,6 +33,8 @@ public protocol FloatingPointCPU: VirtualCPU {
 public protocol IdentifiedCPU: VirtualCPU {
   /// What CPUID answers (KVM_GET_CPUID2).
   func identification() throws(KVMError) -> [CPUIDEntry]
+  /// What it could answer of Hyper-V's interface (KVM_GET_SUPPORTED_HV_CPUID of a processor).
+  func hyperVIdentification() throws(KVMError) -> [CPUIDEntry]
 
   /// Reads registers up to the first that is refused (KVM_GET_MSRS and its count).
   func readModelSpecific(_ numbers: [UInt32]) throws(KVMError) -> [ModelSpecificRegister]

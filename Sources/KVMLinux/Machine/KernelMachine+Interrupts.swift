@@ -58,6 +58,16 @@ extension KernelMachine: ConnectedMachine {
     try file.set(.KVM_IOEVENTFD, kvm_ioeventfd(event, isDisconnecting: true))
   }
 
+  public func connect(_ connection: HyperVConnection) throws(KVMError) {
+    var request = kvm_hyperv_eventfd(connection)
+    try file.call(.KVM_HYPERV_EVENTFD, with: &request)
+  }
+
+  public func disconnect(_ connection: HyperVConnection) throws(KVMError) {
+    var request = kvm_hyperv_eventfd(connection, isDisconnecting: true)
+    try file.call(.KVM_HYPERV_EVENTFD, with: &request)
+  }
+
   public func coalesce(_ zone: CoalescedZone) throws(KVMError) {
     try file.set(.KVM_REGISTER_COALESCED_MMIO, kvm_coalesced_mmio_zone(zone))
   }

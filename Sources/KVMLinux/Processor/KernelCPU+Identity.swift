@@ -37,8 +37,16 @@ extension KernelCPU {
 
 extension KernelCPU: IdentifiedCPU {
   public func identification() throws(KVMError) -> [CPUIDEntry] {
+    try identification(.KVM_GET_CPUID2)
+  }
+
+  public func hyperVIdentification() throws(KVMError) -> [CPUIDEntry] {
+    try identification(.KVM_GET_SUPPORTED_HV_CPUID)
+  }
+
+  private func identification(_ request: KVMRequest) throws(KVMError) -> [CPUIDEntry] {
     let entries: [kvm_cpuid_entry2] = try file.table(
-      .KVM_GET_CPUID2, header: MemoryLayout<kvm_cpuid2>.size)
+      request, header: MemoryLayout<kvm_cpuid2>.size)
     return entries.map(CPUIDEntry.init)
   }
 

@@ -73,6 +73,14 @@ extension MachineFile {
     return try done(ends ? machine.disconnect(event) : machine.connect(event))
   }
 
+  func connectSignal(_ argument: UserAddress) throws(KVMError) -> Int {
+    let values = try argument.load(kvm_hyperv_eventfd.self)
+    guard values.flags & ~UInt32(KVM_HYPERV_EVENTFD_DEASSIGN) == 0 else { throw .invalid }
+    let connection = HyperVConnection(values)
+    return try done(
+      values.flags == 0 ? machine.connect(connection) : machine.disconnect(connection))
+  }
+
   func coalesce(_ argument: UserAddress, _ begins: Bool) throws(KVMError) -> Int {
     let values = try argument.load(kvm_coalesced_mmio_zone.self)
     guard values.pio <= 1 else { throw .invalid }

@@ -50,6 +50,7 @@ final class MachineFile: OpenFile {
     case .KVM_SET_GSI_ROUTING: try setRoutes(argument)
     case .KVM_SIGNAL_MSI: try deliver(argument)
     case .KVM_IRQFD: try connectInterrupt(argument)
+    case .KVM_HYPERV_EVENTFD: try connectSignal(argument)
     case .KVM_IOEVENTFD: try connectWrites(argument)
     case .KVM_REGISTER_COALESCED_MMIO: try coalesce(argument, true)
     case .KVM_UNREGISTER_COALESCED_MMIO: try coalesce(argument, false)

@@ -72,6 +72,7 @@ extension ProcessorFile {
     case .modelSpecificWrite: if area.content.msr.error != 0 { cpu.refuse() }
     case .hypercall: cpu.answer(area.content.hypercall.ret)
     case .hyperV(.hypercall): cpu.answer(unsafe area.content.hyperv.u.hcall.result)
+    case .hyperV(.debugger): cpu.answer(unsafe area.content.hyperv.u.syndbg.status)
     default: break
     }
     state.waiting = .stopped(.interrupted)

@@ -71,6 +71,7 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
     case .KVM_SET_CPUID: try setOldIdentification(argument)
     case .KVM_SET_CPUID2: try setIdentification(argument)
     case .KVM_GET_CPUID2: try readIdentification(argument)
+    case .KVM_GET_SUPPORTED_HV_CPUID: try argument.put(table: cpu.hyperVIdentification())
     case .KVM_GET_MSRS: try readModelSpecific(argument)
     case .KVM_SET_MSRS: try writeModelSpecific(argument)
 

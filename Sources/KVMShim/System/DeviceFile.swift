@@ -17,9 +17,9 @@ final class DeviceFile: OpenFile {
     case .KVM_GET_VCPU_MMAP_SIZE: try constant(hypervisor.sharedSize, argument)
     case .KVM_CHECK_EXTENSION: Capability(argument).map { hypervisor.check($0) } ?? 0
     case .KVM_CREATE_VM: try makeMachine(type: argument)
-    case .KVM_GET_SUPPORTED_CPUID: try list(argument, hypervisor.supportedCPUID())
-    case .KVM_GET_EMULATED_CPUID: try list(argument, hypervisor.emulatedCPUID())
-    case .KVM_GET_SUPPORTED_HV_CPUID: try list(argument, hypervisor.hyperVCPUID())
+    case .KVM_GET_SUPPORTED_CPUID: try argument.put(table: hypervisor.supportedCPUID())
+    case .KVM_GET_EMULATED_CPUID: try argument.put(table: hypervisor.emulatedCPUID())
+    case .KVM_GET_SUPPORTED_HV_CPUID: try argument.put(table: hypervisor.hyperVCPUID())
     case .KVM_GET_MSR_INDEX_LIST:
       try list(argument, hypervisor.modelSpecificNumbers())
     case .KVM_GET_MSR_FEATURE_INDEX_LIST:
@@ -44,14 +44,6 @@ final class DeviceFile: OpenFile {
     guard type.value == 0 else { throw .invalid }
     let machine = try hypervisor.makeMachine()
     return Int(try makeFile("kvm-vm") { _ in MachineFile(machine) })
-  }
-
-  /// `struct kvm_cpuid2`: the number of entries is what there is room for, then what there are.
-  private func list(_ argument: UserAddress, _ entries: [CPUIDEntry]) throws(KVMError) -> Int {
-    let room = try argument.load(UInt32.self)
-    guard room >= 1, entries.count <= room else { throw .tooBig }
-    try argument.advanced(by: 8).store(array: entries.map(kvm_cpuid_entry2.init))
-    return try argument.put(UInt32(entries.count))
   }
 
   /// `struct kvm_msr_list`
@@ -79,6 +71,16 @@ final class DeviceFile: OpenFile {
     let question = try argument.load(kvm_device_attr.self)
     let value = try hypervisor.value(of: DeviceAttribute(question))
     return try UserAddress(UInt(question.addr)).put(value)
+  }
+}
+
+extension UserAddress {
+  /// `struct kvm_cpuid2`: the number of entries is what there is room for, then what there are.
+  func put(table entries: [CPUIDEntry]) throws(KVMError) -> Int {
+    let room = try load(UInt32.self)
+    guard room >= 1, entries.count <= room else { throw .tooBig }
+    try advanced(by: 8).store(array: entries.map(kvm_cpuid_entry2.init))
+    return try put(UInt32(entries.count))
   }
 }
 

@@ -61,13 +61,17 @@ enum CPUIDLeaves {
   private static let paravirtualFeatures: UInt32 =
     1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 12 | 1 << 14 | 1 << 24
 
-  private static let hypervisor: [CPUIDEntry] = {
-    let name = text("KVMKVMKVM\0\0\0")
-    return [
-      CPUIDEntry(0x4000_0000, nil, (0x4000_0001, name[0], name[1], name[2])),
-      CPUIDEntry(0x4000_0001, nil, (paravirtualFeatures, 0, 0, 0)),
-    ]
-  }()
+  /// "KVMKVMKVM", by which guests know KVM's interface.
+  static let paravirtualSignature: (UInt32, UInt32, UInt32) = (0x4b4d_564b, 0x564b_4d56, 0x4d)
+
+  private static let hypervisor: [CPUIDEntry] = [
+    CPUIDEntry(
+      0x4000_0000, nil,
+      (
+        0x4000_0001, paravirtualSignature.0, paravirtualSignature.1, paravirtualSignature.2
+      )),
+    CPUIDEntry(0x4000_0001, nil, (paravirtualFeatures, 0, 0, 0)),
+  ]
 
   private static func extended(_ features: GuestFeatures) -> [CPUIDEntry] {
     let vendor = text("AuthenticAMD")

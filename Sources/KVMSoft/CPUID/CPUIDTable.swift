@@ -32,6 +32,15 @@ struct CPUIDTable {
     return CPUIDResult(eax: 0, ebx: 0, ecx: leaf == 0xb ? subleaf & 0xff : 0, edx: number)
   }
 
+  /// The features of KVM's own interface, whose leaves come behind those of others.
+  var paravirtualFeatures: UInt32 {
+    let base = stride(from: UInt32(0x4000_0000), to: 0x4001_0000, by: 0x100).first { leaf in
+      let answer = self[leaf, 0]
+      return (answer.ebx, answer.ecx, answer.edx) == CPUIDLeaves.paravirtualSignature
+    }
+    return base.map { self[$0 + 1, 0].eax } ?? 0
+  }
+
   private static func key(_ leaf: UInt32, _ subleaf: UInt32) -> UInt64 {
     UInt64(leaf) << 32 | UInt64(subleaf)
   }

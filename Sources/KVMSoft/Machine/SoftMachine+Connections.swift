@@ -29,6 +29,27 @@ extension SoftMachine: ConnectedMachine {
     try refusing { () throws(SystemError) in try guestWrites.events.disconnect(event) }
   }
 
+  public func connect(_ connection: HyperVConnection) throws(KVMError) {
+    try refusing { () throws(SystemError) in
+      try check(connection)
+      let event = try EventDescriptor(duplicating: connection.descriptor)
+      try partition.connect(connection.identifier, to: event)
+    }
+  }
+
+  public func disconnect(_ connection: HyperVConnection) throws(KVMError) {
+    try refusing { () throws(SystemError) in
+      try check(connection)
+      try partition.disconnect(connection.identifier)
+    }
+  }
+
+  private func check(_ connection: HyperVConnection) throws(SystemError) {
+    guard connection.identifier <= HyperVPartition.largestConnection else {
+      throw SystemError(call: "KVM_HYPERV_EVENTFD", errno: EINVAL)
+    }
+  }
+
   public func coalesce(_ zone: CoalescedZone) throws(KVMError) { guestWrites.waiting.add(zone) }
 
   public func stopCoalescing(_ zone: CoalescedZone) throws(KVMError) {

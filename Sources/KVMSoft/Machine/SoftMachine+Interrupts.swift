@@ -26,6 +26,12 @@ extension SoftMachine: InterruptibleMachine {
     }
     let made = try InterruptChips(outsidePins: outsidePins)
     interruptEvents.listen(to: made.controller)
+    made.controller.onSynthetic { [weak partition] input in
+      guard let target = partition?.processor(input.processor),
+        let vector = target.vector(of: input.source)
+      else { return nil }
+      return (target.local, vector)
+    }
     chips.withLock { $0 = made }
     applyAddressing()
   }

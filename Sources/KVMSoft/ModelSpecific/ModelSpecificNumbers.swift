@@ -10,7 +10,7 @@ enum ModelSpecificNumbers {
   ]
 
   /// The state of a processor.
-  static let state: [UInt32] = own + clocks + stored
+  static let state: [UInt32] = own + clocks + stored + HyperVRegister.listed
 
   /// Kept by the engine.
   private static let own: [UInt32] = [
@@ -19,11 +19,11 @@ enum ModelSpecificNumbers {
     0x174, 0x175, 0x176,  // SYSENTER
     0x277,  // IA32_PAT
     0x6e0,  // IA32_TSC_DEADLINE
+    0xda0,  // IA32_XSS
     0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084,  // SYSCALL
     0xc000_0102,  // the other GS base
     0xc000_0103,  // TSC_AUX
     0x17a, 0x17b,  // machine check
-    0x34, 0x9e,  // the count of SMIs, SMBASE
   ]
 
   private static let clocks: [UInt32] = [0x11, 0x12, 0x4b56_4d00, 0x4b56_4d01]

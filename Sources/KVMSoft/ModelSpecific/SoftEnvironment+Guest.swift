@@ -4,15 +4,16 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
-    if !offersParavirtual(number) || number == ModelSpecificNumber.managementBase { return nil }
+    if !offersParavirtual(number) { return nil }
     if number == ModelSpecificNumber.platformInformation,
       machine.argument(of: .msrPlatformInfo) == 0
     {
       return nil
     }
-    if machine.ignoresModelSpecific { return read() }
+    let isOffered = offersHyperV(number) && machineCheck.offers(number)
+    if machine.ignoresModelSpecific { return isOffered ? read() : nil }
     let isAllowed = machine.allows(number, isWrite: false)
-    if isAllowed, let value = read() { return value }
+    if isAllowed, isOffered, let value = read() { return value }
     let reason: ModelSpecificExitReason = isAllowed ? .unknown : .filtered
     guard let relay, machine.exits(for: reason) else { return nil }
     return relay.leave(.modelSpecificRead(number, reason: reason), value: 0)
@@ -20,9 +21,10 @@ extension SoftEnvironment {
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
     if !offersParavirtual(number) || isFixedForGuest(number, value) { return false }
-    if machine.ignoresModelSpecific { return write() }
+    let isOffered = offersHyperV(number) && machineCheck.offers(number)
+    if machine.ignoresModelSpecific { return isOffered && write() }
     let isAllowed = machine.allows(number, isWrite: true)
-    if isAllowed && write() { return true }
+    if isAllowed && isOffered && write() { return true }
     let isKnown = processor?.modelSpecific(number) != nil
     let reason: ModelSpecificExitReason = !isAllowed ? .filtered : isKnown ? .invalid : .unknown
     guard let relay, machine.exits(for: reason) else { return false }
@@ -38,13 +40,13 @@ extension SoftEnvironment {
 
   /// Whether the guest has one of the features of leaf 4000_0001, by its bit.
   private func offersFeature(_ bit: UInt32) -> Bool {
-    !enforcesFeatures || identity[0x4000_0001, 0].eax >> bit & 1 != 0
+    !enforcesFeatures || identity.paravirtualFeatures >> bit & 1 != 0
   }
 
   /// Whether only whoever runs the guest may write a register, or its bits that would change.
   private func isFixedForGuest(_ number: UInt32, _ value: UInt64) -> Bool {
     switch number {
-    case ModelSpecificNumber.platformInformation, ModelSpecificNumber.managementBase: true
+    case ModelSpecificNumber.platformInformation: true
     case ModelSpecificNumber.miscellaneousEnable:
       ((models.read(number) ?? 0) ^ value) & ModelSpecificNumber.monitoringBits != 0
     default: false
@@ -69,6 +71,7 @@ extension SoftEnvironment {
 
   /// Reference: Documentation/virt/kvm/x86/hypercalls.rst.
   func hypercall(_ call: Engine.Hypercall) -> UInt64? {
+    if takesHyperVCalls { return hyperVCall() }
     guard call.privilege == 0 else { return HypercallResult.notPermitted }
     switch call.number {
     case HypercallNumber.pollInterrupts: return 0
@@ -96,8 +99,6 @@ private enum HypercallNumber {
 private enum ModelSpecificNumber {
   /// MSR_PLATFORM_INFO
   static let platformInformation: UInt32 = 0xce
-  /// IA32_SMBASE
-  static let managementBase: UInt32 = 0x9e
   /// IA32_MISC_ENABLE, and its bit that enables MONITOR.
   static let miscellaneousEnable: UInt32 = 0x1a0
   static let monitorBit: UInt64 = 18

@@ -4,7 +4,6 @@ import KVM
 /// Model-specific registers with a meaning of their own here.
 private enum Register {
   static let timeStampAdjust: UInt32 = 0x3b
-  static let managementCount: UInt32 = 0x34
   static let apicBase: UInt32 = 0x1b
   static let timeStampDeadline: UInt32 = 0x6e0
   static let x2APIC: ClosedRange<UInt32> = 0x800...0x8ff
@@ -22,9 +21,9 @@ extension SoftEnvironment {
     case Register.timeStampDeadline, Register.x2APIC:
       return chips?.controller.readModelSpecific(number, processor: index)
     case Register.timeStampAdjust: return timeStampAdjust
-    case Register.managementCount: return counts.managementInterrupts
     default: break
     }
+    if HyperVRegister.all.contains(number) { return readHyperV(number) }
     if let value = machineCheck.read(number) { return value }
     if Register.wallClock.contains(number) { return clock.timeline.wallClockAddress }
     if Register.systemTime.contains(number) { return clock.systemTime }
@@ -43,11 +42,9 @@ extension SoftEnvironment {
     case Register.timeStampAdjust:
       setTimeStampAdjust(value)
       return true
-    case Register.managementCount:
-      if isHostWriting { counts.managementInterrupts = value }
-      return isHostWriting
     default: break
     }
+    if HyperVRegister.all.contains(number) { return writeHyperV(number, value) }
     if let isTaken = machineCheck.write(number, value, byHost: isHostWriting) { return isTaken }
     if Register.wallClock.contains(number) {
       clock.setWallClock(value, in: memory)
@@ -83,11 +80,14 @@ extension SoftEnvironment {
     chips?.controller.timestampChanged(
       processor: index, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
     clock.setSystemTime(clock.systemTime, in: memory, timeStamp: processor.timeStamp)
+    partition.counterChanged()
+    publishReferenceTime()
   }
 
   /// Shows the guest what has become of the time since it ran last.
   func refreshTime() {
     if clock.isStale { clock.publish(in: memory, timeStamp: processor?.timeStamp ?? 0) }
+    if partition.isStale(clock.timeline.generation) { publishReferenceTime() }
     steal.update(in: memory)
   }
 }

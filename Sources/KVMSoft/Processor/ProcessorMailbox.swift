@@ -8,13 +8,16 @@ import Synchronization
 final class ProcessorMailbox: Sendable {
   struct State: Sendable {
     var hasNonMaskable = false
-    var hasSystemManagement = false
     /// INIT came.
     var isReset = false
     /// The vector of a SIPI that came.
     var startup: UInt8?
     /// The vector of an interrupt of an I/O APIC outside that has ended.
     var ended: UInt8?
+    /// Vectors of synthetic interrupts that have ended.
+    var endedSynthetic = VectorSet()
+    /// A synthetic timer is due.
+    var hasTimer = false
     /// The flag of the processor, while there is one.
     var attention: AttentionFlag?
   }
@@ -34,23 +37,41 @@ final class ProcessorMailbox: Sendable {
       case .initialize: state.isReset = true
       case .startup(let vector): state.startup = vector
       case .endOfInterrupt(let vector): state.ended = vector
-      case .systemManagement: state.hasSystemManagement = true
+      case .endOfSynthetic(let vector): state.endedSynthetic.insert(vector)
+      // There is no system-management mode to enter.
+      case .systemManagement: return
       }
       state.attention?.ring()
     }
     changes.add()
   }
 
+  /// Notes that a synthetic timer is due.
+  func postTimer() {
+    state.withLock { state in
+      state.hasTimer = true
+      state.attention?.ring()
+    }
+    changes.add()
+  }
+
+  /// Takes the vectors of synthetic interrupts that have ended, and that a timer is due.
+  func takeSynthetic() -> VectorSet {
+    state.withLock { state in
+      defer { (state.endedSynthetic, state.hasTimer) = (VectorSet(), false) }
+      return state.endedSynthetic
+    }
+  }
+
   /// Connects the processor's flag, or takes it away.
   func attach(_ flag: AttentionFlag?) { state.withLock { $0.attention = flag } }
 
   /// Whether the processor must leave its translated code: what waits is more than an interrupt.
-  ///
-  /// - Parameter latchesReset: Whether INIT has to wait, as in system-management mode.
-  func wantsToStop(latchesReset: Bool) -> Bool {
+  var wantsToStop: Bool {
     if isRung.load(ordering: .acquiring) { return true }
-    return state.withLock {
-      $0.isReset && !latchesReset || $0.startup != nil || $0.ended != nil
+    return state.withLock { state in
+      state.isReset || state.startup != nil || state.ended != nil || state.hasTimer
+        || !state.endedSynthetic.isEmpty
     }
   }
 
@@ -61,20 +82,6 @@ final class ProcessorMailbox: Sendable {
     state.withLock { state in
       defer { state.hasNonMaskable = false }
       return state.hasNonMaskable
-    }
-  }
-
-  /// Whether a system-management interrupt waits.
-  var hasSystemManagement: Bool {
-    get { state.withLock { $0.hasSystemManagement } }
-    set { state.withLock { $0.hasSystemManagement = newValue } }
-  }
-
-  /// Takes a system-management interrupt.
-  func takeSystemManagement() -> Bool {
-    state.withLock { state in
-      defer { state.hasSystemManagement = false }
-      return state.hasSystemManagement
     }
   }
 

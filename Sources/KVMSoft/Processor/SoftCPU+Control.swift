@@ -73,6 +73,8 @@ extension SoftCPU: MachineCheckCPU {
     guard environment.machineCheck.setUp(capabilities) else {
       throw .refused(call: "KVM_X86_SETUP_MCE", errno: EINVAL)
     }
+    environment.chips?.controller.setHasCorrectedCheck(
+      environment.machineCheck.hasCorrected, processor: environment.index)
   }
 
   public func report(_ check: MachineCheck) throws(KVMError) {
@@ -81,6 +83,8 @@ extension SoftCPU: MachineCheckCPU {
     switch environment.machineCheck.report(check, canRaise: canRaise) {
     case .refused: throw .refused(call: "KVM_X86_SET_MCE", errno: EINVAL)
     case .noted: break
+    case .raisesInterrupt:
+      environment.chips?.controller.raiseCorrectedCheck(processor: environment.index)
     case .raisesException: try raiseMachineCheck(canRaise)
     }
   }
@@ -109,10 +113,20 @@ extension SoftCPU: ControlledCPU {
   public func enable(
     _ capability: Capability, _ arguments: FixedArray<4, UInt64>
   ) throws(KVMError) {
-    guard capability == .enforcePVFeatureCPUID else {
-      throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
+    let isTaken: Bool
+    switch capability {
+    case .enforcePVFeatureCPUID:
+      environment.enforcesFeatures = arguments[0] != 0
+      isTaken = true
+    case .hyperVEnforceCPUID:
+      environment.hyperV.features.isEnforced = arguments[0] != 0
+      isTaken = true
+    case .hyperVSynic: isTaken = environment.activateSynthetic(keepingPages: false)
+    case .hyperVSynic2:
+      isTaken = arguments[0] == 0 && environment.activateSynthetic(keepingPages: true)
+    default: isTaken = false
     }
-    environment.enforcesFeatures = arguments[0] != 0
+    if !isTaken { throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL) }
   }
 
   /// Guests cannot run guests.

@@ -5,6 +5,11 @@ extension SoftCPU: IdentifiedCPU {
     live(environment.identity.entries)
   }
 
+  /// What of Hyper-V's interface this processor can have (KVM_GET_SUPPORTED_HV_CPUID).
+  public func hyperVIdentification() throws(KVMError) -> [CPUIDEntry] {
+    HyperVLeaves.all(hasLocalAPIC: environment.chips != nil)
+  }
+
   /// The entries without the bits that follow control registers.
   static func lasting(_ entries: [CPUIDEntry]) -> [CPUIDEntry] {
     entries.map { entry in

@@ -76,9 +76,9 @@ extension SoftCPU {
 
   /// The state after power-on or INIT.
   func resetRegisters() {
-    let (offset, base) = (processor.cpu.timeStampOffset, processor.cpu.managementBase)
+    let offset = processor.cpu.timeStampOffset
     processor.cpu = CPUState()
-    (processor.cpu.timeStampOffset, processor.cpu.managementBase) = (offset, base)
+    processor.cpu.timeStampOffset = offset
     let reset = SpecialRegisters()
     for name in [SegmentName.es, .ss, .ds, .fs, .gs] { processor.cpu[name] = reset.ds }
     processor.cpu[.cs] = reset.cs

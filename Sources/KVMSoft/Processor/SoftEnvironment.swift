@@ -13,13 +13,15 @@ final class SoftEnvironment: ProcessorEnvironment {
   let chips: InterruptChips?
   /// Whether the 8259 is the engine's too, so that nobody else interrupts.
   let hasOwn8259: Bool
-  private let mailbox: ProcessorMailbox
+  let mailbox: ProcessorMailbox
   private let guestWrites: GuestWrites
   /// The devices of the run in progress.
   var handler: (any ExitHandler)?
   /// The same, where accesses end the run.
   var relay: ExitRelay?
   let machine: MachineSettings
+  let partition: HyperVPartition
+  var hyperV = HyperVProcessor()
   /// Whether the guest has only what CPUID says of KVM's own features.
   var enforcesFeatures = false
   /// IA32_TSC_ADJUST, and the counter's offset when that was last looked at.
@@ -33,7 +35,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   var hasLoweredPriority = false
   /// Set while the run is to end where the guest can take an interrupt.
   var wantsInterruptWindow = false
-  var identity = CPUIDTable([])
+  var identity = CPUIDTable([]) { didSet { hyperV.features.update(identity) } }
   /// An interrupt to deliver, on machines without a controller.
   var queuedInterrupt: UInt8?
   /// What has happened, for statistics.
@@ -51,7 +53,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   private var ownTaskPriority: UInt8 = 0
   private var ownAPICBase: UInt64
   /// The address of the local APIC's page, if it has one.
-  private var localPage: UInt64?
+  private(set) var localPage: UInt64?
 
   init(id: UInt32, machine: SoftMachine, mailbox: ProcessorMailbox) {
     let isBootProcessor = id == machine.bootProcessor
@@ -59,6 +61,7 @@ final class SoftEnvironment: ProcessorEnvironment {
     hasOwn8259 = chips.map { !$0.controller.isSplit } ?? false
     self.mailbox = mailbox
     guestWrites = machine.guestWrites
+    partition = machine.partition
     memory = machine.group
     self.machine = machine.settings
     epoch = machine.epoch
@@ -69,12 +72,14 @@ final class SoftEnvironment: ProcessorEnvironment {
   /// Gives a processor, now that there is one, its local APIC.
   func attach(_ processor: Processor, id: UInt32, isBootProcessor: Bool) {
     self.processor = processor
-    guard let chips else { return }
-    let mailbox = mailbox
-    index = chips.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
-      mailbox.post($0)
+    if let chips {
+      let mailbox = mailbox
+      index = chips.controller.addProcessor(identifier: id, isBootProcessor: isBootProcessor) {
+        mailbox.post($0)
+      }
+      localPage = chips.controller.localPage(processor: index)
     }
-    localPage = chips.controller.localPage(processor: index)
+    hyperV.join(partition, local: index)
   }
 
   // MARK: Ports and memory
@@ -144,8 +149,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   var wantsToStop: Bool {
-    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow
-      || mailbox.wantsToStop(latchesReset: isInManagement)
+    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow || mailbox.wantsToStop
   }
 
   /// Whether the guest can take an interrupt, and somebody waits for that.
@@ -160,15 +164,6 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
-
-  func takeSystemManagement() -> Bool {
-    guard mailbox.takeSystemManagement() else { return false }
-    counts.managementInterrupts &+= 1
-    return true
-  }
-
-  /// Whether the processor is in system-management mode.
-  var isInManagement: Bool { processor.map { $0.cpu.inManagement != 0 } ?? false }
 
   var taskPriority: UInt8 {
     get { chips?.controller.taskPriority(processor: index) ?? ownTaskPriority }
@@ -228,5 +223,4 @@ struct EventCounts {
   var runs: UInt64 = 0
   var halts: UInt64 = 0
   var interrupts: UInt64 = 0
-  var managementInterrupts: UInt64 = 0
 }
