@@ -56,6 +56,14 @@ extension SoftHypervisor: InquirableHypervisor {
 /// What the engine answers to KVM_CHECK_EXTENSION; 0 for what is not here.
 enum SoftCapabilities {
   static let slots = 32764
+  /// One for system-management mode.
+  static let addressSpaces = 2
+
+  /// Whether there may be a slot of a number, which has the address space in its upper half.
+  static func mayHaveSlot(_ number: UInt32) -> Bool {
+    number & 0xffff < slots && number >> 16 < addressSpaces
+  }
+
   static let processors = 1024
   static let processorIDs = 4096
   static let routes = 4096
@@ -75,7 +83,7 @@ enum SoftCapabilities {
     .extendedCPUID, .extendedEmulatedCPUID, .mpState, .vcpuEvents, .interruptShadow, .xsave,
     .xcrs, .debugRegisters, .sregs2, .getMSRFeatures, .sysAttributes, .hlt, .userNMI,
     .immediateExit, .setGuestDebug, .x86RobustSinglestep, .internalErrorData, .nopIODelay,
-    .exceptionPayload, .x86TripleFaultEvent, .enableCap, .enableCapVM, .checkExtensionVM,
+    .exceptionPayload, .x86TripleFaultEvent, .x86SMM, .enableCap, .enableCapVM, .checkExtensionVM,
     // Interrupts and events
     .irqchip, .irqInjectStatus, .ioapicPolarityIgnored, .signalMSI, .irqfd, .irqfdResample,
     .ioeventfd, .ioeventfdNoLength, .ioeventfdAnyLength, .splitIrqchip, .setBootCPUID,
@@ -92,6 +100,7 @@ enum SoftCapabilities {
 
   private static let graded: [Capability: Int] = [
     .numberMemorySlots: slots,
+    .multiAddressSpace: addressSpaces,
     .numberVCPUs: processors,
     .maxVCPUs: processors,
     .maxVCPUID: processorIDs,

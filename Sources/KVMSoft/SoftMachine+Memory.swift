@@ -47,7 +47,7 @@ extension SoftMachine: DirtyTrackingMachine {
 
   public func dirtyPages(slot: UInt32) throws(KVMError) -> PageBitmap {
     let call = "KVM_GET_DIRTY_LOG"
-    guard slot < SoftCapabilities.slots else { throw .refused(call: call, errno: EINVAL) }
+    guard SoftCapabilities.mayHaveSlot(slot) else { throw .refused(call: call, errno: EINVAL) }
     guard let words = group.writtenPages(ofSlot: slot, forgetting: protection & 1 == 0) else {
       throw .refused(call: call, errno: ENOENT)
     }
@@ -58,7 +58,7 @@ extension SoftMachine: DirtyTrackingMachine {
     slot: UInt32, first: UInt64, count: UInt32, _ pages: PageBitmap
   ) throws(KVMError) {
     let call = "KVM_CLEAR_DIRTY_LOG"
-    guard slot < SoftCapabilities.slots, first & 63 == 0 else {
+    guard SoftCapabilities.mayHaveSlot(slot), first & 63 == 0 else {
       throw .refused(call: call, errno: EINVAL)
     }
     guard let total = group.loggedPageCount(ofSlot: slot).map(UInt64.init) else {
@@ -93,7 +93,7 @@ extension MemorySlot {
   fileprivate func check() throws(KVMError) {
     let end = guestAddress.addingReportingOverflow(size)
     let hostEnd = hostAddress.addingReportingOverflow(size)
-    guard number < SoftCapabilities.slots, flags.isSubset(of: [.logDirtyPages, .readOnly]),
+    guard SoftCapabilities.mayHaveSlot(number), flags.isSubset(of: [.logDirtyPages, .readOnly]),
       (guestAddress | size | hostAddress) & 0xfff == 0, size >> 12 <= Self.largest,
       !end.overflow, !hostEnd.overflow, hostEnd.partialValue <= Self.userLimit,
       size == 0 || end.partialValue <= 1 << UInt64(Processor.physicalAddressBits)
@@ -101,8 +101,9 @@ extension MemorySlot {
   }
 
   fileprivate func physical(startsWritten: Bool) -> PhysicalMemorySlot {
+    let space = number >> 16 == 0 ? 0 : AddressSpace.management
     var slot = PhysicalMemorySlot(
-      number, guestAddress: guestAddress, size: size, hostAddress: hostAddress,
+      number, guestAddress: guestAddress | space, size: size, hostAddress: hostAddress,
       flags: (flags.contains(.readOnly), flags.contains(.logDirtyPages)))
     slot.startsWritten = startsWritten
     return slot

@@ -22,6 +22,7 @@ extension Processor {
   /// Where the byte at a guest-physical address is in this process, to the end of its page.
   @inline(always)
   func hostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
+    let physical = physical | addressSpace
     guard let slot = slots.find(physical) else { return nil }
     return unsafe reachable(slot.pointer(to: physical), write: false)
   }
@@ -29,6 +30,7 @@ extension Processor {
   /// As ``hostPointer(_:)``, to be written at once; `nil` for read-only memory.
   @inline(always)
   func writableHostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
+    let physical = physical | addressSpace
     guard let slot = slots.find(physical), !slot.isReadOnly else { return nil }
     slot.markWritten(physical)
     return unsafe reachable(slot.pointer(to: physical), write: true)
@@ -206,13 +208,15 @@ extension Processor {
   }
 
   private func readDevice(_ physical: UInt64, _ count: Int) -> UInt64 {
-    let value = outside { environment.readMemory(physical, size: count) }
+    let address = AddressSpace.guestAddress(physical)
+    let value = outside { environment.readMemory(address, size: count) }
     return count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
   }
 
   private func writeDevice(_ physical: UInt64, _ value: UInt64, _ count: Int) {
     let cut = count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
-    outside { environment.writeMemory(physical, value: cut, size: count) }
+    let address = AddressSpace.guestAddress(physical)
+    outside { environment.writeMemory(address, value: cut, size: count) }
   }
 }
 

@@ -40,7 +40,8 @@ extension Processor {
   ) throws(GuestFault) -> PageTranslation {
     guard cpu.cr0.contains(.paging) else {
       return PageTranslation(
-        page: linear & 0xffff_f000, rights: [.writableNow, .writable, .user], pageShift: 30)
+        page: linear & 0xffff_f000 | addressSpace, rights: [.writableNow, .writable, .user],
+        pageShift: 30)
     }
     // Another processor, or the guest's own code on one, may change an entry while we mark it;
     // then the walk starts again.
@@ -182,7 +183,7 @@ extension Processor {
     let isMarked = unsafe shared.pointee.compareExchange(
       expected: entry, desired: entry | marks, ordering: .sequentiallyConsistent
     ).exchanged
-    noteCodeWrite(physical: place, count: 8)
+    noteCodeWrite(physical: place | addressSpace, count: 8)
     return isMarked
   }
 
@@ -195,7 +196,7 @@ extension Processor {
       expected: UInt32(truncatingIfNeeded: entry),
       desired: UInt32(truncatingIfNeeded: entry | marks), ordering: .sequentiallyConsistent
     ).exchanged
-    noteCodeWrite(physical: place, count: 4)
+    noteCodeWrite(physical: place | addressSpace, count: 4)
     return isMarked
   }
 
@@ -214,7 +215,7 @@ extension Processor {
     if allowed & Entry.user != 0 { rights.insert(.user) }
     if forbidden != 0 { rights.insert(.noExecute) }
     if leaf & Entry.global != 0 && cpu.cr4.contains(.globalPages) { rights.insert(.global) }
-    return PageTranslation(page: page & ~0xfff, rights: rights, pageShift: shift)
+    return PageTranslation(page: page & ~0xfff | addressSpace, rights: rights, pageShift: shift)
   }
 
   private func pageFault(

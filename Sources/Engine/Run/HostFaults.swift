@@ -77,7 +77,7 @@ extension Processor {
     guard let physical = slots.physical(ofHost: unsafe UInt64(recovery.pointee.address)) else {
       preconditionFailure("the engine accessed memory that is not the guest's")
     }
-    badAddress = physical
+    badAddress = AddressSpace.guestAddress(physical)
   }
 }
 

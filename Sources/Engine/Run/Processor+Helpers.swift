@@ -37,10 +37,11 @@ extension Processor {
     }
   }
 
-  /// Goes on in the block, unless it has been dropped by what the instruction wrote.
+  /// Goes on in the block, unless it has been dropped by what the instruction wrote, or something
+  /// has come: an interrupt that the instruction asked for is taken at once.
   private func resume(after length: UInt8, _ continuation: UInt64) -> UInt64 {
-    guard (run.codeWriteSeen | run.isStepping | run.debugHits) != 0 || cpu.interruptShadow != 0
-    else {
+    let seen = run.codeWriteSeen | run.isStepping | run.debugHits | cpu.attention
+    guard seen != 0 || cpu.interruptShadow != 0 else {
       return continuation
     }
     settleWithOthers()

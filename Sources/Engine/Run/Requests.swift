@@ -48,6 +48,7 @@ extension Processor {
       run.deferred = 1
       return nil
     }
+    takeManagement()
     if environment.takeNonMaskable(isBlocked: cpu.nmiBlocked != 0) {
       if case .stop(let reason) = deliverNMI() { return reason }
     }
@@ -63,5 +64,13 @@ extension Processor {
     run.deferred = 1
     if case .stop(let reason) = deliverInterrupt(vector: vector) { return reason }
     return nil
+  }
+
+  /// Enters system-management mode if there is an interrupt of that kind. Its save area has no
+  /// place for the shadow of STI, so that instruction completes first.
+  private func takeManagement() {
+    guard cpu.inManagement == 0 else { return }
+    guard cpu.interruptShadow == 0 || cpu.halted != 0 else { return doorbell.ring() }
+    if environment.takeSystemManagement() { enterManagement() }
   }
 }

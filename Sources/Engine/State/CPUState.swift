@@ -58,6 +58,12 @@ package struct CPUState: BitwiseCopyable {
   package var nmiBlocked: UInt8 = 0
   /// Set by HLT until an interrupt arrives.
   package var halted: UInt8 = 0
+  /// 1 in system-management mode, else 0.
+  package var inManagement: UInt8 = 0
+  /// Set in system-management mode where NMIs were blocked before.
+  package var managementHeldNMI: UInt8 = 0
+  /// SMBASE: where the handler is, less 32 KiB, and the state that it finds.
+  package var managementBase: UInt64 = 0x3_0000
 
   /// The four page-directory pointers that PAE paging without long mode keeps since CR3's load.
   package var pageDirectoryPointers: InlineArray<4, UInt64> = .init(repeating: 0)

@@ -38,6 +38,9 @@ public protocol ProcessorEnvironment: AnyObject {
   /// Takes a pending non-maskable interrupt, unless these are blocked.
   func takeNonMaskable(isBlocked: Bool) -> Bool
 
+  /// Takes a pending system-management interrupt; asked where one may be taken.
+  func takeSystemManagement() -> Bool
+
   /// The guest has written its time-stamp counter.
   func timeStampChanged()
 
@@ -54,6 +57,7 @@ public protocol ProcessorEnvironment: AnyObject {
 extension ProcessorEnvironment {
   public var wantsToStop: Bool { false }
   public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
+  public func takeSystemManagement() -> Bool { false }
   public func timeStampChanged() {}
 
   public func readPort(_ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer) {

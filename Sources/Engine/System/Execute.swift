@@ -100,7 +100,8 @@ extension Processor {
     case .readExtendedControl: try readExtendedControl()
     case .writeExtendedControl: try writeExtendedControl()
     case .hypercall: try hypercall(instruction)
-    // RSM exists in system management mode only. The rest is the translator's.
+    case .resumeFromManagement: try resumeFromManagement()
+    // The rest is the translator's.
     default: throw .undefined
     }
   }

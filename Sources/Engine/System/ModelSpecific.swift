@@ -6,6 +6,7 @@ internal import X86
 /// Reference: SDM vol. 4.
 enum ModelSpecificRegister: UInt32 {
   case timeStamp = 0x10
+  case managementBase = 0x9e
   case sysenterCS = 0x174
   case sysenterESP = 0x175
   case sysenterEIP = 0x176
@@ -69,6 +70,7 @@ extension Processor {
     }
     return switch register {
     case .timeStamp: timeStamp
+    case .managementBase: cpu.managementBase
     case .sysenterCS: cpu.sysenterCS
     case .sysenterESP: cpu.sysenterESP
     case .sysenterEIP: cpu.sysenterEIP
@@ -95,6 +97,7 @@ extension Processor {
     case .timeStamp:
       cpu.timeStampOffset = value &- scaledTimeStamp
       outside { environment.timeStampChanged() }
+    case .managementBase: cpu.managementBase = value
     case .sysenterCS: cpu.sysenterCS = value
     case .pageAttributes:
       guard isPageAttributeTable(value) else { return false }

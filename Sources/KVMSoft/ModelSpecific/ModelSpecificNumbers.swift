@@ -24,6 +24,7 @@ enum ModelSpecificNumbers {
     0xc000_0102,  // the other GS base
     0xc000_0103,  // TSC_AUX
     0x17a, 0x17b,  // machine check
+    0x34, 0x9e,  // the count of SMIs, SMBASE
   ]
 
   private static let clocks: [UInt32] = [0x11, 0x12, 0x4b56_4d00, 0x4b56_4d01]

@@ -4,7 +4,7 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
-    if !offersParavirtual(number) { return nil }
+    if !offersParavirtual(number) || number == ModelSpecificNumber.managementBase { return nil }
     if number == ModelSpecificNumber.platformInformation,
       machine.argument(of: .msrPlatformInfo) == 0
     {
@@ -46,7 +46,7 @@ extension SoftEnvironment {
   /// Whether only whoever runs the guest may write a register, or its bits that would change.
   private func isFixedForGuest(_ number: UInt32, _ value: UInt64) -> Bool {
     switch number {
-    case ModelSpecificNumber.platformInformation: true
+    case ModelSpecificNumber.platformInformation, ModelSpecificNumber.managementBase: true
     case ModelSpecificNumber.miscellaneousEnable:
       ((models.read(number) ?? 0) ^ value) & ModelSpecificNumber.monitoringBits != 0
     default: false
@@ -99,6 +99,8 @@ private enum HypercallNumber {
 private enum ModelSpecificNumber {
   /// MSR_PLATFORM_INFO
   static let platformInformation: UInt32 = 0xce
+  /// IA32_SMBASE
+  static let managementBase: UInt32 = 0x9e
   /// IA32_MISC_ENABLE, and its bit that enables MONITOR.
   static let miscellaneousEnable: UInt32 = 0x1a0
   static let monitorBit: UInt64 = 18

@@ -4,6 +4,7 @@ import KVM
 /// Model-specific registers with a meaning of their own here.
 private enum Register {
   static let timeStampAdjust: UInt32 = 0x3b
+  static let managementCount: UInt32 = 0x34
   static let apicBase: UInt32 = 0x1b
   static let timeStampDeadline: UInt32 = 0x6e0
   static let x2APIC: ClosedRange<UInt32> = 0x800...0x8ff
@@ -21,6 +22,7 @@ extension SoftEnvironment {
     case Register.timeStampDeadline, Register.x2APIC:
       return chips?.controller.readModelSpecific(number, processor: index)
     case Register.timeStampAdjust: return timeStampAdjust
+    case Register.managementCount: return counts.managementInterrupts
     default: break
     }
     if HyperVRegister.all.contains(number) { return readHyperV(number) }
@@ -42,6 +44,9 @@ extension SoftEnvironment {
     case Register.timeStampAdjust:
       setTimeStampAdjust(value)
       return true
+    case Register.managementCount:
+      if isHostWriting { counts.managementInterrupts = value }
+      return isHostWriting
     default: break
     }
     if HyperVRegister.all.contains(number) { return writeHyperV(number, value) }

@@ -8,6 +8,7 @@ import Synchronization
 final class ProcessorMailbox: Sendable {
   struct State: Sendable {
     var hasNonMaskable = false
+    var hasSystemManagement = false
     /// INIT came.
     var isReset = false
     /// The vector of a SIPI that came.
@@ -38,8 +39,7 @@ final class ProcessorMailbox: Sendable {
       case .startup(let vector): state.startup = vector
       case .endOfInterrupt(let vector): state.ended = vector
       case .endOfSynthetic(let vector): state.endedSynthetic.insert(vector)
-      // There is no system-management mode to enter.
-      case .systemManagement: return
+      case .systemManagement: state.hasSystemManagement = true
       }
       state.attention?.ring()
     }
@@ -67,11 +67,13 @@ final class ProcessorMailbox: Sendable {
   func attach(_ flag: AttentionFlag?) { state.withLock { $0.attention = flag } }
 
   /// Whether the processor must leave its translated code: what waits is more than an interrupt.
-  var wantsToStop: Bool {
+  ///
+  /// - Parameter latchesReset: Whether INIT has to wait, as in system-management mode.
+  func wantsToStop(latchesReset: Bool) -> Bool {
     if isRung.load(ordering: .acquiring) { return true }
     return state.withLock { state in
-      state.isReset || state.startup != nil || state.ended != nil || state.hasTimer
-        || !state.endedSynthetic.isEmpty
+      state.isReset && !latchesReset || state.startup != nil || state.ended != nil
+        || state.hasTimer || !state.endedSynthetic.isEmpty
     }
   }
 
@@ -82,6 +84,20 @@ final class ProcessorMailbox: Sendable {
     state.withLock { state in
       defer { state.hasNonMaskable = false }
       return state.hasNonMaskable
+    }
+  }
+
+  /// Whether a system-management interrupt waits.
+  var hasSystemManagement: Bool {
+    get { state.withLock { $0.hasSystemManagement } }
+    set { state.withLock { $0.hasSystemManagement = newValue } }
+  }
+
+  /// Takes a system-management interrupt.
+  func takeSystemManagement() -> Bool {
+    state.withLock { state in
+      defer { state.hasSystemManagement = false }
+      return state.hasSystemManagement
     }
   }
 

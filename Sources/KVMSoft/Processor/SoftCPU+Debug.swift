@@ -47,7 +47,9 @@ extension SoftCPU: DebuggedCPU {
     let found = try? processor.translate(linearAddress, .supervisorRead)
     return Translation(
       linearAddress: linearAddress,
-      physicalAddress: found.map { $0.page | linearAddress & 0xfff })
+      physicalAddress: found.map {
+        AddressSpace.guestAddress($0.page) | linearAddress & 0xfff
+      })
   }
 
   /// What a ``DebugPlan`` waited for, as an exit.

@@ -21,6 +21,7 @@ extension SoftCPU: EventfulCPU {
     if processor.cpu.interruptShadow != 0 { events.interrupt.shadow = .setInterruptFlag }
     events.nonMaskable.pending = mailbox.hasNonMaskable ? 1 : 0
     events.nonMaskable.isBlocked = processor.cpu.nmiBlocked != 0
+    events.systemManagement = systemManagement
     events.valid = [.nonMaskablePending, .shadow, .systemManagement]
     if machine.settings.has(.exceptionPayload) { events.valid.insert(.payload) }
     if machine.settings.has(.x86TripleFaultEvent) {
@@ -33,6 +34,7 @@ extension SoftCPU: EventfulCPU {
   public func setEvents(_ events: ProcessorEvents) throws(KVMError) {
     finishInstruction()
     let exception = try checkedException(events)
+    try setSystemManagement(events)
     processor.pendingException = exception
     environment.queuedInterrupt = events.interrupt.isInjected ? events.interrupt.vector : nil
     if events.valid.contains(.shadow) {
@@ -87,7 +89,9 @@ extension SoftCPU: EventfulCPU {
       case .uninitialized, .initReceived, .halted, .startupReceived: environment.chips != nil
       default: false
       }
-    guard isKnown else {
+    // INIT has to wait for the mode's end.
+    let latchesReset = environment.isInManagement || mailbox.hasSystemManagement
+    guard isKnown, !latchesReset || ![.initReceived, .startupReceived].contains(activity) else {
       throw .refused(call: "KVM_SET_MP_STATE", errno: EINVAL)
     }
     switch activity {
@@ -100,6 +104,4 @@ extension SoftCPU: EventfulCPU {
   }
 
   public func raiseNonMaskable() throws(KVMError) { mailbox.post(.nonMaskable) }
-
-  public func raiseSystemManagement() throws(KVMError) { mailbox.post(.systemManagement) }
 }

@@ -76,9 +76,9 @@ extension SoftCPU {
 
   /// The state after power-on or INIT.
   func resetRegisters() {
-    let offset = processor.cpu.timeStampOffset
+    let (offset, base) = (processor.cpu.timeStampOffset, processor.cpu.managementBase)
     processor.cpu = CPUState()
-    processor.cpu.timeStampOffset = offset
+    (processor.cpu.timeStampOffset, processor.cpu.managementBase) = (offset, base)
     let reset = SpecialRegisters()
     for name in [SegmentName.es, .ss, .ds, .fs, .gs] { processor.cpu[name] = reset.ds }
     processor.cpu[.cs] = reset.cs

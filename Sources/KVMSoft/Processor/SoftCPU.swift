@@ -81,7 +81,7 @@ public final class SoftCPU: VirtualCPU {
           return .halted
         }
         waitForEvent()
-        if waiting != .nothing || mailbox.wantsToStop { continue }
+        if waiting != .nothing || wantsToStop { continue }
       }
       switch processor.runGuest() {
       case .interrupted where environment.hasInterruptWindow: return .interruptWindow
@@ -103,11 +103,13 @@ public final class SoftCPU: VirtualCPU {
     let runs = waiting == .nothing
     let takesInterrupts = runs && processor.cpu.flags.contains(.interrupt)
     let takesNonMaskable = runs && processor.cpu.nmiBlocked == 0
+    let takesManagement = runs && !environment.isInManagement
     environment.counts.halts &+= 1
     while true {
       // First the count, then a look: what comes in between changes the count.
       let seen = mailbox.changes.count
-      if mailbox.wantsToStop || takesNonMaskable && mailbox.hasNonMaskable { break }
+      if wantsToStop || takesNonMaskable && mailbox.hasNonMaskable { break }
+      if takesManagement && mailbox.hasSystemManagement { break }
       if takesInterrupts, environment.hasInterrupt { break }
       mailbox.changes.wait(while: seen)
     }
@@ -115,11 +117,18 @@ public final class SoftCPU: VirtualCPU {
     processor.doorbell.ring()
   }
 
+  private var wantsToStop: Bool {
+    mailbox.wantsToStop(latchesReset: environment.isInManagement)
+  }
+
   /// Takes INIT and SIPI. Reference: SDM vol. 3A, section 9.4.
+  ///
+  /// In system-management mode the first waits, and the second is lost.
   func serveStartup() {
+    let latchesReset = environment.isInManagement
     let (isReset, vector) = mailbox.state.withLock { state in
-      defer { (state.isReset, state.startup) = (false, nil) }
-      return (state.isReset, state.startup)
+      defer { (state.isReset, state.startup) = (state.isReset && latchesReset, nil) }
+      return (state.isReset && !latchesReset, state.startup)
     }
     if isReset {
       resetRegisters()

@@ -149,7 +149,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   var wantsToStop: Bool {
-    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow || mailbox.wantsToStop
+    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow
+      || mailbox.wantsToStop(latchesReset: isInManagement)
   }
 
   /// Whether the guest can take an interrupt, and somebody waits for that.
@@ -164,6 +165,15 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
+
+  func takeSystemManagement() -> Bool {
+    guard mailbox.takeSystemManagement() else { return false }
+    counts.managementInterrupts &+= 1
+    return true
+  }
+
+  /// Whether the processor is in system-management mode.
+  var isInManagement: Bool { processor.map { $0.cpu.inManagement != 0 } ?? false }
 
   var taskPriority: UInt8 {
     get { chips?.controller.taskPriority(processor: index) ?? ownTaskPriority }
@@ -223,4 +233,5 @@ struct EventCounts {
   var runs: UInt64 = 0
   var halts: UInt64 = 0
   var interrupts: UInt64 = 0
+  var managementInterrupts: UInt64 = 0
 }

@@ -16,7 +16,7 @@ struct KernelConformanceTests {
   static let checks =
     HostCheck.system + HostCheck.running + HostCheck.state + HostCheck.signals + HostCheck.memory
     + HostCheck.dirtyPages + HostCheck.dirtyRings + HostCheck.interrupts + HostCheck.connections
-    + HostCheck.time
+    + HostCheck.time + HostCheck.management
 
   @Test(arguments: checks) func `the host's kernel`(check: HostCheck) throws {
     do {
@@ -31,7 +31,7 @@ struct KernelConformanceTests {
   typealias SoftCheck = Check<SoftHypervisor>
   static let checks =
     SoftCheck.system + SoftCheck.running + SoftCheck.state + SoftCheck.memory
-    + SoftCheck.interrupts + SoftCheck.connections + SoftCheck.time
+    + SoftCheck.interrupts + SoftCheck.connections + SoftCheck.time + SoftCheck.management
 
   @Test(arguments: checks) func `the engine`(check: SoftCheck) throws {
     try check.body(SoftHypervisor())

@@ -32,6 +32,21 @@ where
         #expect(try guest.machine.setInterruptStatus(0, active: true) > 0)
         #expect(try guest.run() == .portWrite(0x10, value: 0x2a, size: 1))
       },
+      Check("an interrupt that an instruction asks for comes right behind it") { backend in
+        let code: [UInt8] = [
+          0x66, 0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32,  // mov ecx, IA32_APIC_BASE; rdmsr
+          0x80, 0xcc, 0x0c, 0x0f, 0x30,  // or ah, 0x0c; wrmsr
+          0x66, 0x31, 0xd2, 0x66, 0xb9, 0x0f, 0x08, 0, 0,  // xor edx, edx; mov ecx, 0x80f
+          0x66, 0xb8, 0xff, 0x01, 0, 0, 0x0f, 0x30,  // mov eax, 0x1ff; wrmsr
+          0xfb, 0x66, 0xb9, 0x3f, 0x08, 0, 0,  // sti; mov ecx, 0x83f
+          0x66, 0xb8, 0x40, 0, 0, 0, 0x0f, 0x30,  // mov eax, 0x40; wrmsr
+          0xb0, 0x01, 0xe6, 0x80, 0xf4,  // mov al, 1; out 0x80, al; hlt
+        ]
+        let guest = try RealGuest(backend, code, handlers: [0x40: [0xe6, 0x81, 0xf4]]) {
+          try $0.makeInterruptController()
+        }
+        #expect(try guest.run() == .portWrite(0x81, value: 0x40, size: 1))
+      },
       Check("routes decide which input a line is") { backend in
         let guest = try waitingGuest(backend)
         try guest.machine.setRoutes([InterruptRoute(30, .pin(.primaryPIC, 0))])
