@@ -76,7 +76,7 @@ let package = Package(
       "Machine",
       imports: [
         "KVM", "DeviceModel", "PCDevices", "Virtio", "HostBackends", "Boot", "GuestMemory", "X86",
-        "Host",
+        "Host", "Bits",
       ]),
     .target(name: "CShim", dependencies: ["CLinux"]),
     .target(

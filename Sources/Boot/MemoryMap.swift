@@ -26,6 +26,12 @@ public enum MemoryMap {
   public static let acpiTables: UInt64 = 0xe_0000
   /// Kernels and initial RAM disks are above this.
   public static let highMemory: UInt64 = 0x10_0000
+  /// Where PCI devices answer that need to be below 4 GiB.
+  public static let pciMemory: Range<UInt64> = 0xc000_0000..<0xd000_0000
+  /// Virtio devices without PCI, a page each.
+  public static let virtioWindows: Range<UInt64> = 0xd000_0000..<0xd010_0000
+  /// The configurations of all functions of the PCI bus, 4 KiB each.
+  public static let pciConfiguration: Range<UInt64> = 0xe000_0000..<0xe010_0000
   public static let ioAPIC: UInt64 = 0xfec0_0000
   public static let localAPIC: UInt64 = 0xfee0_0000
 
@@ -48,6 +54,9 @@ public enum MemoryMap {
     Row(
       range: highMemory..<MemoryLayoutPC.lowMemoryLimit,
       contents: "RAM: kernel low, initial RAM disk high"),
+    Row(range: pciMemory, contents: "PCI devices"),
+    Row(range: virtioWindows, contents: "virtio devices without PCI"),
+    Row(range: pciConfiguration, contents: "PCI configurations"),
     Row(range: ioAPIC..<ioAPIC + 0x1000, contents: "I/O APIC"),
     Row(range: localAPIC..<localAPIC + 0x1000, contents: "local APIC"),
     Row(

@@ -56,6 +56,8 @@ public struct Board: Sendable {
   public var pressKeys: @Sendable ([UInt8]) -> Void = { _ in }
   /// Devices in memory that a guest cannot find by itself, in the order they were attached.
   public var windows: [DeviceWindow] = []
+  /// The PCI bus, if the machine has one; set before devices are attached.
+  public var pci: PCIBus?
   /// Puts each device back into its state after power-on; filled by the devices.
   public var resets: [@Sendable () -> Void] = []
 

@@ -71,3 +71,11 @@ public protocol ByteReceiver: Sendable {
   /// device's lock held, so it only wakes someone.
   func whenRoom(_ body: @escaping @Sendable () -> Void)
 }
+
+/// Where messages of devices end that raise interrupts without a line.
+public protocol MessageInterrupts: Sendable {
+  /// Delivers what the device writes to `address`. Never calls back into a device.
+  ///
+  /// Reference: SDM vol. 3A, section 11.11, "Message Signalled Interrupts".
+  func send(address: UInt64, data: UInt32)
+}

@@ -1,12 +1,14 @@
-public import Boot
+import Boot
 public import GuestMemory
 import Host
 public import HostBackends
 
-/// A guest's memory with everything in it that its first instruction needs.
-public struct LoadedGuest: Sendable {
+/// A guest's memory with its kernel in place, and what goes beside it when the machine is known.
+public struct LoadedGuest: ~Copyable, Sendable {
   public let memory: GuestMemory
-  public let initial: InitialProcessorState
+  private let kernel: PlacedKernel
+  private let initrd: InitialDisk
+  private let commandLine: String
   /// When the files had been read, in nanoseconds of ``HostClock``.
   public let readTime: UInt64
 
@@ -14,29 +16,41 @@ public struct LoadedGuest: Sendable {
   private static let kernelLimit = 1 << 30
   private static let initrdLimit = 3 << 30
 
-  /// Reads the files of `configuration` and puts them where they belong; without an initial RAM
-  /// disk there, `substitute` is made.
+  /// Reads the files of `configuration` and puts the kernel where it belongs; without an initial
+  /// RAM disk there, `substitute` is made.
   public init(
     _ configuration: MachineConfiguration, substitute: Initramfs
   ) throws(MachineError) {
-    let kernel = try Self.read(configuration.kernel, .kernel, limit: Self.kernelLimit)
+    let file = try Self.read(configuration.kernel, .kernel, limit: Self.kernelLimit)
     let initrd = try Self.initrd(configuration, substitute)
-    readTime = HostClock.nanoseconds
+    let readTime = HostClock.nanoseconds
+    let memory = try Self.memory(configuration)
+    kernel = try file.withBytes { bytes throws(MachineError) in
+      try KernelImage.place(bytes, in: memory)
+    }
+    self.memory = memory
+    self.initrd = initrd
+    self.readTime = readTime
+    commandLine = configuration.commandLine
+  }
+
+  private static func memory(
+    _ configuration: MachineConfiguration
+  ) throws(MachineError) -> GuestMemory {
     do throws(SystemError) {
-      memory = try GuestMemory(size: configuration.memory.bytes)
+      return try GuestMemory(size: configuration.memory.bytes)
     } catch {
       throw .memory(error)
     }
-    let memory = memory
-    let kernelPlace = try kernel.withBytes { file throws(MachineError) in
-      try KernelImage.place(file, in: memory)
-    }
-    let boot = LinuxBoot(
-      commandLine: configuration.commandLine,
-      platform: ACPIPlatform(processorCount: configuration.processors))
-    initial = try initrd.withBytes { bytes throws(MachineError) in
+  }
+
+  /// Puts the rest into the memory: the initial RAM disk, and what tells the kernel of `platform`.
+  func start(on platform: ACPIPlatform) throws(MachineError) -> InitialProcessorState {
+    let boot = LinuxBoot(commandLine: commandLine, platform: platform)
+    let (kernel, memory) = (kernel, memory)
+    return try initrd.withBytes { bytes throws(MachineError) in
       do throws(BootError) {
-        return try boot.prepare(kernelPlace, initrd: bytes, in: memory)
+        return try boot.prepare(kernel, initrd: bytes, in: memory)
       } catch {
         throw .boot(error)
       }

@@ -9,6 +9,14 @@ public struct MachineConfiguration: Codable, Hashable, Sendable {
     case soft
   }
 
+  /// What the machine is like to a guest that looks for devices.
+  public enum Model: String, Codable, CaseIterable, Sendable {
+    /// Virtio devices in memory, and no bus to search: the quickest to boot.
+    case micro
+    /// Devices on a PCI bus, as any guest expects.
+    case pc
+  }
+
   /// Path of the kernel's file.
   public var kernel: String
   /// Path of the initial RAM disk, if it comes from a file.
@@ -17,10 +25,13 @@ public struct MachineConfiguration: Codable, Hashable, Sendable {
   public var memory: ByteCount
   public var processors: Int
   public var accelerator: Accelerator
+  public var model: Model
+  public var devices: [DeviceRequest]
 
   public init(
     kernel: String, initrd: String? = nil, commandLine: String = "",
-    memory: ByteCount = .mebibytes(512), processors: Int = 1
+    memory: ByteCount = .mebibytes(512), processors: Int = 1, model: Model = .micro,
+    devices: [DeviceRequest] = [.entropy]
   ) {
     self.kernel = kernel
     self.initrd = initrd
@@ -28,5 +39,7 @@ public struct MachineConfiguration: Codable, Hashable, Sendable {
     self.memory = memory
     self.processors = processors
     accelerator = .auto
+    self.model = model
+    self.devices = devices
   }
 }

@@ -3,7 +3,7 @@ import KVM
 import Synchronization
 
 /// A machine's interrupt lines, on the hypervisor's interrupt controllers.
-final class MachineInterrupts<VM: VirtualMachine>: InterruptLines {
+final class MachineInterrupts<VM: VirtualMachine>: InterruptLines, MessageInterrupts {
   private let machine: VM
   /// How many wires of each line are asserted.
   private let asserted = Mutex<[Int: Int]>([:])
@@ -11,6 +11,11 @@ final class MachineInterrupts<VM: VirtualMachine>: InterruptLines {
   init(_ machine: VM) { self.machine = machine }
 
   func line(_ number: Int) -> any InterruptLine { Wire(line: number, interrupts: self) }
+
+  /// Messages need no line: they go straight to a local APIC.
+  func send(address: UInt64, data: UInt32) {
+    machine.signal(MessageInterrupt(address: address, data: data))
+  }
 
   /// One wire changed. The controller is told under the lock, so that levels arrive in order.
   fileprivate func change(_ line: Int, by step: Int) {

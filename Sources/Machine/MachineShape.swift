@@ -3,22 +3,33 @@ import PCDevices
 import Virtio
 
 /// What a machine consists of besides its memory.
-struct MachineShape: Sendable {
-  var devices: DeviceSet
-  var processors: Int
+package struct MachineShape: Sendable {
+  package var devices: DeviceSet
+  package var processors: Int
+  /// What somebody wants besides.
+  package var requests: [DeviceRequest]
+
+  package init(devices: DeviceSet, processors: Int, requests: [DeviceRequest] = []) {
+    (self.devices, self.processors, self.requests) = (devices, processors, requests)
+  }
 }
 
 /// Which devices a machine has.
-enum DeviceSet: Sendable {
-  /// A PC without a graphics card.
+package enum DeviceSet: Sendable {
+  /// A PC without a graphics card, with a PCI bus.
   case pc
+  /// The same without PCI: virtio devices are in memory.
+  case micro
   /// Interrupt controllers, a console port and virtio devices in memory, and nothing else.
   case thin
   /// A console port; a processor that halts ends the run.
   case bare
 
   var hasInterruptController: Bool { self != .bare }
-  var hasTimer: Bool { self == .pc }
+  /// Whether an operating system finds what it knows of PCs: timer, clock, ACPI.
+  var isPersonalComputer: Bool { self == .pc || self == .micro }
+
+  init(_ model: MachineConfiguration.Model) { self = model == .pc ? .pc : .micro }
 }
 
 extension Board {
@@ -27,12 +38,14 @@ extension Board {
 
   /// Attaches what a machine of this kind has.
   mutating func attach(
-    _ devices: DeviceSet, _ connections: MachineConnections
+    _ shape: MachineShape, _ connections: MachineConnections
   ) throws(AttachError) {
-    switch devices {
-    case .pc:
+    switch shape.devices {
+    case .pc, .micro:
       try attachPlatform(to: &self)
       try GuestChannel.attach(to: &self, onEvent: connections.onReport)
+      for request in shape.requests { try request.attach(to: &self) }
+      try pci?.assignAddresses()
     case .thin:
       try attachBarePorts()
       try EntropyDevice.attach(.init(), to: &self)

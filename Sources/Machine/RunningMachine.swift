@@ -1,6 +1,6 @@
-public import Boot
+package import Boot
 public import DeviceModel
-public import GuestMemory
+package import GuestMemory
 import Host
 public import KVM
 public import PCDevices
@@ -36,23 +36,26 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
   private let haltWatch: HaltWatch?
   private let threads = Monitor<[HostThread]>([])
 
-  /// Builds a PC around `memory`, in which everything lies that `initial` starts.
+  /// Builds the machine that `configuration` describes around a guest's memory.
   public convenience init(
-    _ configuration: MachineConfiguration, on backend: Backend, memory: GuestMemory,
-    initial: InitialProcessorState, connections: MachineConnections
+    _ configuration: MachineConfiguration, on backend: Backend, guest: borrowing LoadedGuest,
+    connections: MachineConnections
   ) throws(MachineError) {
-    try self.init(
-      MachineShape(devices: .pc, processors: configuration.processors), on: backend,
-      memory: memory, connections: connections
-    ) { _ in initial }
+    let shape = MachineShape(
+      devices: DeviceSet(configuration.model), processors: configuration.processors,
+      requests: configuration.devices)
+    try self.init(shape, on: backend, memory: guest.memory, connections: connections) {
+      board throws(MachineError) in
+      try guest.start(on: ACPIPlatform(board, processors: configuration.processors))
+    }
   }
 
-  /// Builds a machine around `memory`. `prepare` is given the devices that a guest cannot find by
-  /// itself; it puts what is missing into the memory, and returns what starts it.
-  init(
+  /// Builds a machine around `memory`. `prepare` is given the board with all its devices; it
+  /// puts what is missing into the memory, and returns what starts it.
+  package init(
     _ shape: MachineShape, on backend: Backend, memory: GuestMemory,
     connections: MachineConnections,
-    prepare: ([DeviceWindow]) throws(MachineError) -> InitialProcessorState
+    prepare: (Board) throws(MachineError) -> InitialProcessorState
   ) throws(MachineError) {
     self.memory = memory
     let features: [CPUIDEntry]
@@ -63,19 +66,20 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
         // A back end that cannot change its routes has a PC's from the start.
         try (machine as? any InterruptibleMachine)?.setRoutes(.personalComputer)
       }
-      if shape.devices.hasTimer { try machine.makeTimer() }
+      if shape.devices.isPersonalComputer { try machine.makeTimer() }
       features = try backend.supportedCPUID()
     } catch {
       throw .hypervisor(error)
     }
     let control = RunControl(onEnd: connections.onEnd)
     timers = DeviceTimers(clock: SystemClock())
+    let interrupts = MachineInterrupts(machine)
     var board = Board.empty(
-      timers: timers, interrupts: MachineInterrupts(machine), memory: memory,
-      connections: connections
+      timers: timers, interrupts: interrupts, memory: memory, connections: connections
     ) { request in control.finish(RunEnd(request)) }
+    if shape.devices == .pc { board.addPCI(messages: interrupts, around: memory) }
     do throws(AttachError) {
-      try board.attach(shape.devices, connections)
+      try board.attach(shape, connections)
     } catch {
       throw .devices(error)
     }
@@ -84,8 +88,8 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
       shape.devices == .thin
       ? HaltWatch(timers: timers.queue, clock: board.clock, control: control) : nil
     start = ProcessorStart(
-      initial: try prepare(board.windows), features: features, count: shape.processors,
-      modelSpecific: shape.devices == .pc ? [ProcessorStart.writeBackMemory] : [])
+      initial: try prepare(board), features: features, count: shape.processors,
+      modelSpecific: shape.devices.isPersonalComputer ? [ProcessorStart.writeBackMemory] : [])
   }
 
   /// The device that takes input under this name (`com1`), if there is one.

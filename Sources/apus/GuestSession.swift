@@ -36,8 +36,7 @@ final class GuestSession<Backend: Hypervisor> {
       times.reach(.filesRead, at: guest.readTime)
       times.reach(.kernelPlaced, at: HostClock.nanoseconds)
       machine = try RunningMachine(
-        plan.configuration, on: backend, memory: guest.memory, initial: guest.initial,
-        connections: streams.connections)
+        plan.configuration, on: backend, guest: guest, connections: streams.connections)
     } catch {
       throw Failure(error.sentence(plan.configuration))
     }

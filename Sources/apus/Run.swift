@@ -30,6 +30,9 @@ struct Run: ParsableCommand {
   @Option(name: [.short, .customLong("cpus")], help: "Virtual processors.")
   var cpus: Int = 1
 
+  @Option(name: [.customShort("M"), .long], help: "What the machine is like: micro or pc (PCI).")
+  var machine: MachineConfiguration.Model = .micro
+
   @Option(help: "Who runs guest code.")
   var accel: MachineConfiguration.Accelerator = .auto
 
@@ -67,3 +70,4 @@ extension ByteCount: ExpressibleByArgument {
 }
 
 extension MachineConfiguration.Accelerator: ExpressibleByArgument {}
+extension MachineConfiguration.Model: ExpressibleByArgument {}

@@ -31,7 +31,7 @@ struct RunPlan {
     var configuration = MachineConfiguration(
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,
       commandLine: Self.commandLine(arguments, mode),
-      memory: arguments.memory, processors: arguments.cpus)
+      memory: arguments.memory, processors: arguments.cpus, model: arguments.machine)
     configuration.accelerator = arguments.accel
     self.configuration = configuration
   }
@@ -72,6 +72,8 @@ struct RunPlan {
       words.append("cryptomgr.notests")
       if !arguments.verbose { words.append("quiet") }
     }
+    // Without a bus there is nothing to look for, and the kernel need not complain.
+    if arguments.machine == .micro { words.append("pci=off") }
     if !arguments.append.isEmpty { words.append(arguments.append) }
     return words.joined(separator: " ")
   }

@@ -14,9 +14,11 @@ import Testing
     let hypervisor = ScriptedHypervisor(script)
     var connections = MachineConnections()
     connections.outputs["com1"] = console
+    let initial = try tinyKernel(in: memory)
     let machine = try RunningMachine(
-      MachineConfiguration(kernel: ""), on: hypervisor, memory: memory,
-      initial: try tinyKernel(in: memory), connections: connections)
+      MachineShape(devices: .pc, processors: 1), on: hypervisor, memory: memory,
+      connections: connections
+    ) { _ in initial }
     try machine.run()
     if stopping { machine.stop() }
     return (machine.wait(), hypervisor.machine)

@@ -12,6 +12,36 @@ public struct ACPIPlatform: Hashable, Sendable {
     public static let com1 = SerialPort(base: 0x3f8, interrupt: 4)
   }
 
+  /// A virtio device behind registers in memory, with an interrupt of its own.
+  public struct VirtioWindow: Hashable, Sendable {
+    public let range: Range<UInt64>
+    /// The I/O APIC's input.
+    public let interrupt: Int
+
+    public init(range: Range<UInt64>, interrupt: Int) {
+      (self.range, self.interrupt) = (range, interrupt)
+    }
+  }
+
+  /// The PCI bus: what its devices may be given, and where their pins lead.
+  public struct PCIHost: Hashable, Sendable {
+    public var ports: Range<UInt64>
+    public var memory: Range<UInt64>
+    public var memory64: Range<UInt64>
+    public var configuration: Range<UInt64>
+    /// The I/O APIC's input of each pin of each device, four for a device.
+    public var interrupts: [Int]
+
+    public init(
+      ports: Range<UInt64>, memory: Range<UInt64>, memory64: Range<UInt64>,
+      configuration: Range<UInt64>, interrupts: [Int]
+    ) {
+      precondition(interrupts.count <= 31 * 4, "an AML package has 255 elements at most")
+      (self.ports, self.memory, self.memory64) = (ports, memory, memory64)
+      (self.configuration, self.interrupts) = (configuration, interrupts)
+    }
+  }
+
   /// Numbers of the power management registers and of the interrupt they raise.
   public enum Power {
     /// PM1a status, then enable: two words.
@@ -34,6 +64,9 @@ public struct ACPIPlatform: Hashable, Sendable {
   public var processorCount: Int
   public var serialPorts: [SerialPort]
 
+  public var virtioWindows: [VirtioWindow] = []
+  public var pci: PCIHost?
+
   public init(processorCount: Int, serialPorts: [SerialPort] = [.com1]) {
     self.processorCount = processorCount
     self.serialPorts = serialPorts
@@ -48,7 +81,8 @@ public struct ACPIPlatform: Hashable, Sendable {
     let dsdt = area.place(differentiatedTable())
     let fadt = area.place(Self.fixedTable(firmwareControl: facs, differentiated: dsdt))
     let madt = area.place(interruptTable())
-    let roots = [fadt, madt]
+    var roots = [fadt, madt]
+    if let pci { roots.append(area.place(Self.configurationTable(pci))) }
     let rsdt = area.place(Self.rootTable("RSDT", UInt32.self, roots))
     let xsdt = area.place(Self.rootTable("XSDT", UInt64.self, roots))
     area.setRootPointer(rsdt: rsdt, xsdt: xsdt)

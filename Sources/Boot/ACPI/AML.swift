@@ -4,7 +4,7 @@
 struct AML {
   private(set) var bytes: [UInt8]
 
-  private init(_ bytes: [UInt8]) { self.bytes = bytes }
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   /// `{ … }`, one piece after the other.
   static func sequence(_ pieces: [AML]) -> AML { AML(pieces.flatMap(\.bytes)) }
@@ -56,27 +56,6 @@ struct AML {
     return AML(bytes)
   }
 
-  /// `ResourceTemplate () { … }`
-  static func resources(_ descriptors: [AML]) -> AML {
-    let content = descriptors.flatMap(\.bytes) + [0x79, 0]
-    return AML([0x11] + measured(integer(UInt32(content.count)).bytes + content))
-  }
-
-  /// `IO (Decode16, base, base, 1, count)`
-  static func ports(_ base: UInt16, count: UInt8) -> AML {
-    var bytes: [UInt8] = [0x47, 1]
-    bytes.append(little: base)
-    bytes.append(little: base)
-    return AML(bytes + [1, count])
-  }
-
-  /// `IRQNoFlags () { line }`: edge-triggered, active high.
-  static func interrupt(_ line: UInt8) -> AML {
-    var bytes: [UInt8] = [0x22]
-    bytes.append(little: UInt16(1) << UInt16(line & 0xf))
-    return AML(bytes)
-  }
-
   /// One segment of a path: four characters, padded.
   private static func path(_ name: String) -> [UInt8] {
     let segment = name.utf8.prefix(4)
@@ -84,7 +63,7 @@ struct AML {
   }
 
   /// `body` behind its length, which counts its own one to four bytes.
-  private static func measured(_ body: [UInt8]) -> [UInt8] {
+  static func measured(_ body: [UInt8]) -> [UInt8] {
     if body.count + 1 < 0x40 { return [UInt8(body.count + 1)] + body }
     for extra in 1...3 {
       let length = body.count + 1 + extra

@@ -107,4 +107,16 @@ extension ACPIPlatform {
     table.append(target)
     table.append(flags)
   }
+
+  /// Where PCI configurations are in memory (MCFG).
+  ///
+  /// Reference: PCI Firmware Specification 3.3, section 4.1.2.
+  static func configurationTable(_ pci: PCIHost) -> [UInt8] {
+    var table = ACPITable("MCFG", revision: 1)
+    table.append(zeros: 8)
+    table.append(pci.configuration.lowerBound)
+    // Segment 0, buses 0 to 0.
+    table.append(zeros: 2 + 1 + 1 + 4)
+    return table.finished()
+  }
 }

@@ -21,10 +21,10 @@ extension RunningMachine {
     let shape = MachineShape(
       devices: configuration.hasStartInfo ? .thin : .bare, processors: 1)
     return try RunningMachine(shape, on: backend, memory: memory, connections: connections) {
-      windows throws(MachineError) in
+      board throws(MachineError) in
       try file.withBytes { bytes throws(MachineError) in
         do throws(BareError) {
-          return try configuration.place(bytes, in: memory, windows)
+          return try configuration.place(bytes, in: memory, board.windows)
         } catch {
           throw .bare(error)
         }

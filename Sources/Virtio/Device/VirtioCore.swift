@@ -1,3 +1,4 @@
+public import DeviceModel
 public import GuestMemory
 
 /// A device between its driver and its queues: everything that all transports have in common.
@@ -13,7 +14,7 @@ public struct VirtioCore<Device: VirtioDevice>: Sendable {
   public private(set) var generation: UInt32 = 0
   private var queues: VirtioQueues
   /// What the driver has accepted so far.
-  private var accepted: VirtioFeatures = []
+  public private(set) var accepted: VirtioFeatures = []
 
   public init(_ device: Device, memory: GuestMemory) {
     precondition(device.queueSizes.count <= 64, "signals have a bit for each of 64 queues")
@@ -113,15 +114,30 @@ public struct VirtioCore<Device: VirtioDevice>: Sendable {
     return signals
   }
 
+  /// Changes the device on the host's side.
+  public mutating func connect(_ change: (inout Device) -> Void) { change(&device) }
+
   // MARK: Configuration
 
+  public func readConfiguration(_ offset: UInt64, width: AccessWidth) -> UInt64 {
+    (0..<UInt64(width.bytes)).reduce(0) {
+      $0 | UInt64(readConfiguration(offset + $1)) << (8 * $1)
+    }
+  }
+
+  public mutating func writeConfiguration(_ value: UInt64, to offset: UInt64, width: AccessWidth) {
+    for index in 0..<UInt64(width.bytes) {
+      writeConfiguration(UInt8(truncatingIfNeeded: value >> (8 * index)), to: offset + index)
+    }
+  }
+
   /// Byte `offset` of the configuration; zero beyond its end.
-  public func readConfiguration(_ offset: UInt64) -> UInt8 {
+  private func readConfiguration(_ offset: UInt64) -> UInt8 {
     let bytes = device.configuration
     return offset < bytes.count ? bytes[Int(offset)] : 0
   }
 
-  public mutating func writeConfiguration(_ byte: UInt8, to offset: UInt64) {
+  private mutating func writeConfiguration(_ byte: UInt8, to offset: UInt64) {
     guard offset < device.configuration.count else { return }
     device.writeConfiguration(byte, at: Int(offset))
   }

@@ -10,6 +10,9 @@ public protocol VirtioDevice: Sendable {
   /// Reference: VIRTIO 1.2, section 5.
   static var kind: UInt32 { get }
 
+  /// What the device is on PCI: base class, subclass, interface.
+  static var pciClass: UInt32 { get }
+
   /// The features of the device's own kind; those of queues and transports are added.
   var features: VirtioFeatures { get }
 
@@ -33,6 +36,8 @@ public protocol VirtioDevice: Sendable {
 }
 
 extension VirtioDevice {
+  /// A device of no other class.
+  public static var pciClass: UInt32 { 0xff_0000 }
   public var features: VirtioFeatures { [] }
   public var configuration: [UInt8] { [] }
   public mutating func writeConfiguration(_ byte: UInt8, at offset: Int) {}
@@ -66,4 +71,6 @@ public struct VirtioSignals: Hashable, Sendable {
   /// Queues in which buffers were given back, a bit each.
   public internal(set) var queues: UInt64 = 0
   public internal(set) var configuration = false
+
+  var isEmpty: Bool { queues == 0 && !configuration }
 }

@@ -11,6 +11,11 @@ public struct VirtioFeatures: OptionSet, Hashable, Sendable {
   /// The device follows version 1 of the specification; a driver that does not is refused.
   public static let version1 = Self(rawValue: 1 << 32)
 
+  /// 32 of the features; none beyond the second word.
+  func word(_ number: UInt32) -> UInt32 {
+    number < 2 ? UInt32(truncatingIfNeeded: rawValue >> (32 * UInt64(number))) : 0
+  }
+
   /// What the queues and transports of this module add to any device's own features.
   static let common: Self = [.indirectDescriptors, .eventIndex, .version1]
 }

@@ -7,7 +7,7 @@ public import GuestMemory
 /// nothing. The device's configuration, from 0x100 on, takes any width.
 ///
 /// Reference: VIRTIO 1.2, section 4.2, "Virtio Over MMIO", version 2 of the registers.
-public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
+public struct VirtioMMIO<Device: VirtioDevice>: VirtioTransport {
   public private(set) var core: VirtioCore<Device>
   private var interrupt: LineOutput
   private var pending: PendingInterrupts = []
@@ -23,7 +23,8 @@ public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
     self.interrupt = LineOutput(interrupt)
   }
 
-  /// Lets the device work with its queues for a reason on the host's side.
+  public mutating func connect(_ change: (inout Device) -> Void) { core.connect(change) }
+
   public mutating func perform(
     _ work: (inout Device, inout VirtioQueues) throws(QueueFault) -> Void
   ) {
@@ -32,10 +33,7 @@ public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
 
   public mutating func read(_ offset: UInt64, width: AccessWidth) -> UInt64 {
     if offset >= MMIORegister.configuration {
-      return (0..<UInt64(width.bytes)).reduce(0) { value, index in
-        let byte = core.readConfiguration(offset - MMIORegister.configuration + index)
-        return value | UInt64(byte) << (8 * index)
-      }
+      return core.readConfiguration(offset - MMIORegister.configuration, width: width)
     }
     guard width == .double, let register = MMIORegister(rawValue: offset) else { return 0 }
     return UInt64(read(register))
@@ -43,11 +41,7 @@ public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
 
   public mutating func write(_ value: UInt64, to offset: UInt64, width: AccessWidth) {
     if offset >= MMIORegister.configuration {
-      for index in 0..<UInt64(width.bytes) {
-        core.writeConfiguration(
-          UInt8(truncatingIfNeeded: value >> (8 * index)),
-          to: offset - MMIORegister.configuration + index)
-      }
+      core.writeConfiguration(value, to: offset - MMIORegister.configuration, width: width)
       return
     }
     guard width == .double, let register = MMIORegister(rawValue: offset) else { return }
@@ -60,7 +54,7 @@ public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
     case .version: 2
     case .deviceKind: Device.kind
     case .vendor: 0x7375_7041  // "Apus"
-    case .offeredFeatures: word(core.offered.rawValue, offeredWord)
+    case .offeredFeatures: core.offered.word(offeredWord)
     case .queueSizeLimit: UInt32(core.queue(selectedQueue)?.maximumSize ?? 0)
     case .queueReady: core.queue(selectedQueue)?.isReady == true ? 1 : 0
     case .interruptStatus: pending.rawValue
@@ -119,24 +113,5 @@ public struct VirtioMMIO<Device: VirtioDevice>: BusDevice {
     pending = []
     interrupt.drive(false)
     (offeredWord, acceptedWord, selectedQueue) = (0, 0, 0)
-  }
-
-  private func word(_ value: UInt64, _ number: UInt32) -> UInt32 {
-    number < 2 ? UInt32(truncatingIfNeeded: value >> (32 * UInt64(number))) : 0
-  }
-}
-
-/// What the driver has not acknowledged yet.
-private struct PendingInterrupts: OptionSet {
-  var rawValue: UInt32
-  static let usedBuffers = Self(rawValue: 1)
-  static let configuration = Self(rawValue: 2)
-}
-
-extension UInt64 {
-  /// Replaces the low (0) or the high (1) 32 bits.
-  fileprivate mutating func setWord(_ number: UInt64, _ value: UInt32) {
-    let shift = number * 32
-    self = self & ~(0xffff_ffff << shift) | UInt64(value) << shift
   }
 }
