@@ -21,6 +21,7 @@ public enum MachineError: Error {
   /// The host has no room for the guest's memory.
   case memory(SystemError)
   case devices(AttachError)
+  case disk(DiskOptions, DiskError)
   case hypervisor(KVMError)
   case host(SystemError)
 }

@@ -36,16 +36,33 @@ extension Board {
   /// The names of outputs that only bare guests have.
   static let consoleName = "console"
 
-  /// Attaches what a machine of this kind has.
-  mutating func attach(
+  /// Attaches what a machine of this shape has, and what somebody wants besides.
+  mutating func populate(
     _ shape: MachineShape, _ connections: MachineConnections
+  ) throws(MachineError) {
+    try attaching { board throws(AttachError) in try board.attach(shape.devices, connections) }
+    for request in shape.requests { try request.attach(to: &self, processors: shape.processors) }
+    try attaching { board throws(AttachError) in try board.pci?.assignAddresses() }
+  }
+
+  /// What a device cannot have is a machine that cannot be.
+  mutating func attaching<Result>(
+    _ body: (inout Board) throws(AttachError) -> Result
+  ) throws(MachineError) -> Result {
+    do throws(AttachError) {
+      return try body(&self)
+    } catch {
+      throw .devices(error)
+    }
+  }
+
+  private mutating func attach(
+    _ devices: DeviceSet, _ connections: MachineConnections
   ) throws(AttachError) {
-    switch shape.devices {
+    switch devices {
     case .pc, .micro:
       try attachPlatform(to: &self)
       try GuestChannel.attach(to: &self, onEvent: connections.onReport)
-      for request in shape.requests { try request.attach(to: &self) }
-      try pci?.assignAddresses()
     case .thin:
       try attachBarePorts()
       try EntropyDevice.attach(.init(), to: &self)

@@ -78,11 +78,7 @@ public final class RunningMachine<Backend: Hypervisor>: Sendable {
       timers: timers, interrupts: interrupts, memory: memory, connections: connections
     ) { request in control.finish(RunEnd(request)) }
     if shape.devices == .pc { board.addPCI(messages: interrupts, around: memory) }
-    do throws(AttachError) {
-      try board.attach(shape, connections)
-    } catch {
-      throw .devices(error)
-    }
+    try board.populate(shape, connections)
     (self.board, self.control, afterWrite) = (board, control, connections.afterWrite)
     haltWatch =
       shape.devices == .thin

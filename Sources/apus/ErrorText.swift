@@ -134,6 +134,7 @@ extension MachineError {
       "two devices want port \(hexadecimal(range.lowerBound)); \(owner) has it."
     case .devices(.badOption(let name, let problem)):
       "the device option \(name) is wrong: \(problem)."
+    case .disk(let disk, let error): error.sentence(about: disk)
     case .hypervisor(let error): error.sentence
     case .host(let error): "the host refused \(error.call): \(error.reason)."
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Host
+import HostBackends
 import Machine
 
 /// Boots a virtual machine and stays with it to its end.
@@ -32,6 +33,11 @@ struct Run: ParsableCommand {
 
   @Option(name: [.customShort("M"), .long], help: "What the machine is like: micro or pc (PCI).")
   var machine: MachineConfiguration.Model = .micro
+
+  @Option(
+    name: .customLong("disk"),
+    help: "A disk image: FILE[,ro][,format=raw][,serial=TEXT]. Repeatable.")
+  var disks: [DiskOptions] = []
 
   @Option(help: "Who runs guest code.")
   var accel: MachineConfiguration.Accelerator = .auto

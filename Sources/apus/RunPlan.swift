@@ -31,7 +31,8 @@ struct RunPlan {
     var configuration = MachineConfiguration(
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,
       commandLine: Self.commandLine(arguments, mode),
-      memory: arguments.memory, processors: arguments.cpus, model: arguments.machine)
+      memory: arguments.memory, processors: arguments.cpus, model: arguments.machine,
+      devices: [.entropy] + arguments.disks.map(DeviceRequest.disk))
     configuration.accelerator = arguments.accel
     self.configuration = configuration
   }

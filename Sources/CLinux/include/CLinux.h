@@ -4,6 +4,7 @@
 #define APUS_CLINUX_H
 
 #include "Events.h"
+#include "Files.h"
 #include "HostProcessor.h"
 #include "KVMCalls.h"
 

@@ -1,3 +1,4 @@
+import DeviceModel
 public import GuestMemory
 
 /// One request of a driver: buffers that the device reads, then buffers that it writes.
@@ -45,7 +46,7 @@ public struct DescriptorChain: Sendable {
   }
 
   /// Calls `body` with each piece of guest memory that holds a part of `range`, in order.
-  private static func forEachPiece(
+  static func forEachPiece(
     of buffers: [Buffer], _ range: Range<Int>, _ body: (Buffer) -> Void
   ) {
     var start = 0
@@ -56,5 +57,20 @@ public struct DescriptorChain: Sendable {
       let skipped = part.lowerBound - (start - buffer.count)
       body(Buffer(address: buffer.address + UInt64(skipped), count: part.count))
     }
+  }
+}
+
+extension [DescriptorChain.Buffer] {
+  /// `count` of the buffers' bytes from `offset` on, as this process addresses them.
+  func pieces(_ offset: Int, _ count: Int, in memory: GuestMemory) -> [HostPiece] {
+    var pieces: [HostPiece] = []
+    DescriptorChain.forEachPiece(of: self, offset..<Swift.max(offset, offset + count)) { piece in
+      // The buffers have been checked; a slot that is gone since leaves a shorter list.
+      guard let host = unsafe memory.hostAddress(of: piece.address, count: piece.count) else {
+        return
+      }
+      pieces.append(unsafe HostPiece(host, count: piece.count))
+    }
+    return pieces
   }
 }
