@@ -23,6 +23,27 @@ import Testing
     }
   }
 
+  @Test func `what the guest is immune to, it is told by whatever client`() throws {
+    // mov eax, 7; mov ecx, 2; cpuid; out 0x80, al; mov ecx, 0x10a; rdmsr; out 0x81, al
+    let code: [UInt8] = [
+      0x66, 0xb8, 7, 0, 0, 0, 0x66, 0xb9, 2, 0, 0, 0, 0x0f, 0xa2, 0xe6, 0x80,
+      0x66, 0xb9, 0x0a, 1, 0, 0, 0x0f, 0x32, 0xe6, 0x81,
+    ]
+    let cpu = try SoftGuest(code).start()
+    try cpu.setModelSpecificRegisters([ModelSpecificRegister(0x10a, 0x2b)])
+    #expect(try cpu.run() == .portWrite(0x80, value: 0, size: 1))
+    #expect(try cpu.registers().rdx == 1 << 4)
+    guard case .portWrite(0x81, _, _, _) = try cpu.run() else {
+      Issue.record("no RDMSR")
+      return
+    }
+    // RDCL_NO to MDS_NO; ITS_NO.
+    #expect(try cpu.registers().rax & 0x3b == 0x3b)
+    #expect(try cpu.registers().rdx >> 30 & 1 == 1)
+    let mask = try #require(try cpu.modelSpecificRegisters([0x10a]).first?.value)
+    #expect(mask == (try cpu.registers().rdx << 32 | cpu.registers().rax))
+  }
+
   @Test func `only interrupts that came are counted`() throws {
     // out 0x80, al; out 0x81, al; iret at 0x1100
     let guest = try SoftGuest([0xe6, 0x80, 0xe6, 0x81])

@@ -19,6 +19,15 @@ struct CPUIDTable {
         eax: entry.eax, ebx: entry.ebx, ecx: entry.ecx, edx: entry.edx)
       if entry.subleaf == nil { plain.insert(entry.leaf) }
     }
+    addBranchHistoryControl()
+  }
+
+  /// Adds BHI_CTRL, the one immunity that is not in IA32_ARCH_CAPABILITIES, for clients that offer
+  /// that register and are too old to have an opinion of this leaf. docs/decisions.md has the reason.
+  private mutating func addBranchHistoryControl() {
+    let key = Self.key(7, 2)
+    guard self[7, 0].edx & 1 << 29 != 0, answers[key] == nil else { return }
+    answers[key] = CPUIDResult(eax: 0, ebx: 0, ecx: 0, edx: 1 << 4)
   }
 
   var isEmpty: Bool { answers.isEmpty }

@@ -8,6 +8,8 @@ struct ModelSpecificRow {
   let isStrict: Bool
   /// Whether a write does something, and leaves nothing to be read.
   var isCommand = false
+  /// Bits that stay set, also when a client clears them.
+  var lasting: UInt64 = 0
 }
 
 extension ModelSpecificRow {
@@ -18,12 +20,15 @@ extension ModelSpecificRow {
 
   private static let common: [ModelSpecificRow] = [
     stored(0x3a),  // IA32_FEATURE_CONTROL
-    stored(0x48, mask: 0x7),  // IA32_SPEC_CTRL
+    stored(0x48, mask: 0x407),  // IA32_SPEC_CTRL: IBRS, STIBP, SSBD, BHI_DIS_S
     command(0x49),  // IA32_PRED_CMD
     command(0x79),  // IA32_BIOS_UPDT_TRIG
     fixed(0x8b, 0x0a00_11d1),  // the microcode's revision
     stored(0xce),  // MSR_PLATFORM_INFO: not the guest's to write
-    fixed(0x10a, architectureCapabilities),
+    // Clients that are older than a bit clear it, though not because they want the weakness.
+    ModelSpecificRow(
+      number: 0x10a, reset: architectureCapabilities, writable: 0, isStrict: false,
+      lasting: architectureCapabilities),
     command(0x10b),  // IA32_FLUSH_CMD
     fixed(0x140, 0),  // MSR_MISC_FEATURES_ENABLES
     // Fast strings; no branch trace store, no precise event sampling.
@@ -32,10 +37,11 @@ extension ModelSpecificRow {
   ]
 
   /// IA32_ARCH_CAPABILITIES: RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO,
-  /// PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO.
+  /// PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO,
+  /// ITS_NO. The reason is in docs/decisions.md.
   private static let architectureCapabilities: UInt64 =
     1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15
-    | 1 << 20 | 1 << 24 | 1 << 26 | 1 << 27
+    | 1 << 20 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 62
 
   /// All memory is write-back; the page attribute table says the rest.
   private static let memoryTypes: [ModelSpecificRow] =
@@ -126,7 +132,8 @@ struct ModelSpecificStore {
     if row.isCommand { return true }
     let old = values[number] ?? row.reset
     guard !row.isStrict || (value ^ old) & ~row.writable == 0 else { return false }
-    values[number] = byHost ? value : (old & ~row.writable) | (value & row.writable)
+    let new = byHost ? value : (old & ~row.writable) | (value & row.writable)
+    values[number] = new | row.lasting
     return true
   }
 }
