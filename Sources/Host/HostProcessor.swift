@@ -20,6 +20,9 @@ public enum HostProcessor {
     return systemUsesExtendedStates ? apus_read_xcr0() : 0
   }()
 
+  /// Whether XGETBV tells which components are not in their initial state.
+  public static let tellsStatesInUse = identify(0).eax >= 0xd && identify(0xd, 1).eax & 4 != 0
+
   /// Maker's name and the name it gives the model, from CPUID's text leaves.
   public static let name: String = {
     guard identify(0x8000_0000).eax >= 0x8000_0004 else { return "unknown" }

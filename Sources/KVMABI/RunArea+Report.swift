@@ -4,8 +4,8 @@ public import KVM
 extension RunArea {
   /// Writes an exit into the structure, as whoever runs guests tells it: the other direction of
   /// ``exit``. The elements of a port access are then written in ``withPortData(_:)``; `details`
-  /// belongs to internal errors and system events.
-  public func report(_ exit: Exit, details: [UInt64] = []) {
+  /// belongs to internal errors and system events, and is looked at for no other.
+  public func report(_ exit: Exit, details: @autoclosure () -> [UInt64] = []) {
     switch exit {
     case .portRead(let port, let size, let count):
       reportPort(port, size, count, direction: KVM_EXIT_IO_IN)
@@ -32,22 +32,27 @@ extension RunArea {
     case .hyperV(let exit):
       content.exit_reason = UInt32(KVM_EXIT_HYPERV)
       content.hyperv = kvm_hyperv_exit(exit)
-    case .stopped(let stop): report(stop, details)
+    case .stopped(let stop): report(stop, details())
     }
   }
 
   private func reportPort(_ port: UInt16, _ size: Int, _ count: Int, direction: CInt) {
     content.exit_reason = UInt32(KVM_EXIT_IO)
-    (content.io.direction, content.io.size) = (UInt8(direction), UInt8(size))
-    (content.io.port, content.io.count) = (port, UInt32(count))
-    content.io.data_offset = UInt64(Self.portDataOffset)
+    // The union's members are written whole; field by field, each write waits for the one before.
+    var access = content.io
+    (access.direction, access.size) = (UInt8(direction), UInt8(size))
+    (access.port, access.count) = (port, UInt32(count))
+    access.data_offset = UInt64(Self.portDataOffset)
+    content.io = access
   }
 
   private func reportMemory(_ address: UInt64, _ value: UInt64, _ size: Int, isWrite: Bool) {
     content.exit_reason = UInt32(KVM_EXIT_MMIO)
-    (content.mmio.phys_addr, content.mmio.len) = (address, UInt32(size))
-    unsafe content.mmio.data = unsafeBitCast(value, to: type(of: content.mmio.data))
-    content.mmio.is_write = isWrite ? 1 : 0
+    var access = content.mmio
+    (access.phys_addr, access.len) = (address, UInt32(size))
+    unsafe access.data = unsafeBitCast(value, to: type(of: access.data))
+    access.is_write = isWrite ? 1 : 0
+    content.mmio = access
   }
 
   private func reportModelSpecific(

@@ -24,8 +24,8 @@ public struct RunArea: @unchecked Sendable {
 
   /// The structure, in place.
   public var content: kvm_run {
-    _read { yield unsafe base.assumingMemoryBound(to: kvm_run.self).pointee }
-    nonmutating _modify { yield unsafe &base.assumingMemoryBound(to: kvm_run.self).pointee }
+    unsafeAddress { unsafe UnsafePointer(base.assumingMemoryBound(to: kvm_run.self)) }
+    nonmutating unsafeMutableAddress { unsafe base.assumingMemoryBound(to: kvm_run.self) }
   }
 
   /// Whether the next KVM_RUN is to return at once: the one byte that several threads touch.

@@ -61,27 +61,31 @@ func makeFile(
 @c(apus_shim_ioctl)
 func control(_ descriptor: CInt, _ request: UInt32, _ argument: UInt) -> Int {
   undisturbed {
-    guard let file = files.file(at: descriptor) ?? findUnseen(descriptor) else {
-      return Int(APUS_NOT_OURS)
-    }
-    do throws(KVMError) {
-      return try file.control(request, UserAddress(argument))
-    } catch {
-      return -Int(error.errno)
+    while true {
+      let result = FileTable.withFile(at: descriptor) { file in
+        do throws(KVMError) {
+          return try file.control(request, UserAddress(argument))
+        } catch {
+          return -Int(error.errno)
+        }
+      }
+      if let result { return result }
+      guard findUnseen(descriptor) else { return Int(APUS_NOT_OURS) }
     }
   }
 }
 
-/// What a descriptor stands for that came by a way nobody saw: in a message, or from the program
-/// that this one replaced.
-private func findUnseen(_ descriptor: CInt) -> OpenFile? {
-  if let file = files.adopt(descriptor) { return file }
-  guard unsafe apus_shim_is_named(descriptor, "kvm") != 0 else { return nil }
+/// Notes what a descriptor stands for that came by a way nobody saw: in a message, or from the
+/// program that this one replaced.
+///
+/// - Returns: Whether it is one of KVM's.
+private func findUnseen(_ descriptor: CInt) -> Bool {
+  if files.adopt(descriptor) { return true }
+  guard unsafe apus_shim_is_named(descriptor, "kvm") != 0 else { return false }
   prepare()
   let isDevice = unsafe apus_shim_is_named(descriptor, "kvm-") == 0
-  let file = isDevice ? DeviceFile() : ForeignFile(kind: APUS_MACHINE)
-  files.insert(file, at: descriptor)
-  return file
+  files.insert(isDevice ? DeviceFile() : ForeignFile(kind: APUS_MACHINE), at: descriptor)
+  return true
 }
 
 @c(apus_shim_forget)
@@ -103,7 +107,8 @@ func noteSent(_ descriptor: CInt) { undisturbed { files.keep(descriptor) } }
 @c(apus_shim_kind)
 func kind(_ descriptor: CInt) -> CInt {
   undisturbed {
-    CInt(bitPattern: (files.file(at: descriptor)?.kind ?? APUS_STATISTICS).rawValue)
+    let kind = FileTable.withFile(at: descriptor) { $0.kind }
+    return CInt(bitPattern: (kind ?? APUS_STATISTICS).rawValue)
   }
 }
 

@@ -32,6 +32,8 @@ package struct PageRights: OptionSet, BitwiseCopyable, Hashable {
   package static let noExecute = PageRights(rawValue: 8)
   /// Survives CR3 loads.
   package static let global = PageRights(rawValue: 16)
+  /// Everything but what belongs to page tables; a number, so that no array is made on each use.
+  static let unpaged = PageRights(rawValue: 7)
 }
 
 /// Where a linear page is, and what may be done with it.

@@ -40,8 +40,7 @@ extension Processor {
   ) throws(GuestFault) -> PageTranslation {
     guard cpu.cr0.contains(.paging) else {
       return PageTranslation(
-        page: linear & 0xffff_f000 | addressSpace, rights: [.writableNow, .writable, .user],
-        pageShift: 30)
+        page: linear & 0xffff_f000 | addressSpace, rights: .unpaged, pageShift: 30)
     }
     // Another processor, or the guest's own code on one, may change an entry while we mark it;
     // then the walk starts again.

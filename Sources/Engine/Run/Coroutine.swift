@@ -15,13 +15,12 @@ package final class Coroutine {
   /// The stack pointers of whoever does not run: the resumer's and the coroutine's own.
   private let pointers: UnsafeMutablePointer<UInt64>
   private let change: StackRoutines.Switch
-  private let body: () -> Void
+  private var body: () -> Void = {}
   /// Whether `body` has returned; it must not be resumed then.
   package private(set) var isOver = false
 
-  /// A coroutine that begins with `body` when first resumed. It must be over before it is let go.
-  package init(on processor: Processor, _ body: @escaping () -> Void) throws(SystemError) {
-    self.body = body
+  /// A coroutine that does nothing yet.
+  package init(on processor: Processor) throws(SystemError) {
     stack = try Mapping(stackOf: Self.stackSize)
     unsafe pointers = .allocate(capacity: 2)
     let (cache, routines) = (processor.translation.store.cache, processor.translation.thunks.stacks)
@@ -41,6 +40,9 @@ package final class Coroutine {
   }
 
   deinit { unsafe pointers.deallocate() }
+
+  /// Has the coroutine begin with `body` when first resumed. It must be over before it is let go.
+  package func begin(_ body: @escaping () -> Void) { self.body = body }
 
   /// Runs the coroutine until it suspends or is over.
   package func resume() { unsafe change(pointers, pointers[1]) }

@@ -1,9 +1,12 @@
 internal import X86
 
 extension Processor {
+  /// RFLAGS.IF
+  package var enablesInterrupts: Bool { cpu.systemFlags & RFLAGS.interrupt.rawValue != 0 }
+
   /// Whether a maskable interrupt may be taken before the next instruction.
   package var acceptsInterrupts: Bool {
-    cpu.systemFlags & RFLAGS.interrupt.rawValue != 0 && cpu.interruptShadow == 0
+    enablesInterrupts && cpu.interruptShadow == 0
   }
 
   /// Ends single steps and interrupt shadows, and serves the attention word.

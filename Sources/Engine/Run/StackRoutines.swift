@@ -1,3 +1,5 @@
+internal import Host
+
 /// Emitted C functions that the processor's coroutine is made of.
 struct StackRoutines: BitwiseCopyable {
   typealias Switch = @convention(c) (UnsafeMutablePointer<UInt64>, UInt64) -> Void
@@ -10,7 +12,7 @@ struct StackRoutines: BitwiseCopyable {
   private(set) var change: UInt32 = 0
   /// Where a new stack's first switch ends: calls R12 with RBX.
   private(set) var start: UInt32 = 0
-  /// Saves and loads the guest's x87 registers.
+  /// Saves and loads the guest's x87 registers, where they are in use: that is what takes time.
   private(set) var park: UInt32 = 0
   private(set) var unpark: UInt32 = 0
 
@@ -28,14 +30,55 @@ struct StackRoutines: BitwiseCopyable {
     writer.bytes(0x41, 0xff, 0xd4)  // call r12
     writer.bytes(0x0f, 0x0b)  // ud2: it never returns
     park = entry()
+    if HostProcessor.tellsStatesInUse {
+      Self.emitFloatingTest(&writer)
+      Self.skip(Self.notZero, &writer) { writer in
+        writer.bytes(0x65, 0x48, 0x83)  // and: the image says so too
+        writer.modRM(4, Self.components)
+        writer.bytes(0xfe, 0xc3)  // ~1; ret
+      }
+    }
     Self.emitFloating(4, &writer)
     writer.bytes(0xdb, 0xe3)  // fninit: others expect an empty x87 stack
     writer.bytes(0x65, 0xd9)  // fldcw
     writer.modRM(5, .state(StateLayout.run(\.hostControlWord)))
     writer.byte(0xc3)
     unpark = entry()
+    if HostProcessor.tellsStatesInUse {
+      writer.bytes(0x65, 0xf6)  // test
+      writer.modRM(0, Self.components)
+      writer.byte(1)
+      Self.skip(Self.notZero, &writer) { writer in
+        Self.emitFloatingTest(&writer)
+        Self.skip(Self.notZero, &writer) { $0.byte(0xc3) }
+      }
+    }
     Self.emitFloating(5, &writer)
     writer.byte(0xc3)
+  }
+
+  /// The image's components that are not in their initial state; bit 0 is x87.
+  private static let components = HostOperand.state(
+    Int32(StateLayout.extendedArea + ExtendedState.header))
+
+  /// JZ and JNZ
+  private static let (zero, notZero) = (UInt8(0x74), UInt8(0x75))
+
+  /// Emits a jump over what `body` emits.
+  private static func skip(
+    _ condition: UInt8, _ writer: inout CodeWriter, _ body: (inout CodeWriter) -> Void
+  ) {
+    writer.bytes(condition, 0)
+    let start = unsafe writer.cursor
+    body(&writer)
+    unsafe (start - 1).pointee = UInt8(writer.cursor - start)
+  }
+
+  /// ZF: x87 is in its initial state.
+  private static func emitFloatingTest(_ writer: inout CodeWriter) {
+    writer.constant(.rcx, 1)
+    writer.bytes(0x0f, 0x01, 0xd0)  // xgetbv
+    writer.bytes(0xa8, 1)  // test al, 1
   }
 
   private static func emitChange(_ writer: inout CodeWriter) {
@@ -49,11 +92,19 @@ struct StackRoutines: BitwiseCopyable {
     writer.bytes(0xd9, 0x7c)
     writer.bytes(0x24, 4)  // fnstcw [rsp + 4]
     writer.bytes(0x48, 0x89, 0x27)  // mov [rdi], rsp
+    writer.bytes(0x48, 0x89, 0xe2)  // mov rdx, rsp
     writer.bytes(0x48, 0x89, 0xf4)  // mov rsp, rsi
     writer.bytes(0x0f, 0xae)
     writer.bytes(0x14, 0x24)  // ldmxcsr [rsp]
-    writer.bytes(0xd9, 0x6c)
-    writer.bytes(0x24, 4)  // fldcw [rsp + 4]
+    // x87 counts as in use from the first control word on.
+    writer.bytes(0x0f, 0xb7)
+    writer.bytes(0x42, 4)  // movzx eax, word [rdx + 4]
+    writer.bytes(0x66, 0x3b, 0x44)
+    writer.bytes(0x24, 4)  // cmp ax, [rsp + 4]
+    skip(zero, &writer) { writer in
+      writer.bytes(0xd9, 0x6c)
+      writer.bytes(0x24, 4)  // fldcw [rsp + 4]
+    }
     writer.bytes(0x58, 0x58)  // pop rax twice
     writer.bytes(0xf3, 0x48, 0x0f)
     writer.bytes(0xae, 0xd8)  // wrgsbase rax

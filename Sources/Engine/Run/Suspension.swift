@@ -1,18 +1,17 @@
 extension Processor {
-  /// Runs `body`, which may leave the processor for its caller and come back much later: all the
-  /// guest's registers are in the state block and the extended area meanwhile, and may be replaced
-  /// there.
+  /// Runs `body`, which may leave the processor for its caller and come back much later. Meanwhile
+  /// all the guest's registers can be read, and the general ones replaced.
   ///
-  /// In a helper that keeps no complete image, x87 is still in the host's registers, and the vector
-  /// registers are in the vector area.
+  /// In a helper that keeps no complete image, x87 is still in the host's registers, where the
+  /// caller may not find it, and the vector registers are in the vector area, where they stay.
   package func suspended(_ body: () -> Void) {
     let isLive = run.hasLiveVectors != 0
-    if isLive { parkVectors() }
+    if isLive { call(translation.thunks.stacks.park) }
     body()
     clientHadControl()
     // What follows the instruction may not be what it was.
     run.codeWriteSeen = 1
-    if isLive { unparkVectors() }
+    if isLive { call(translation.thunks.stacks.unpark) }
   }
 
   /// XMM register `index`, in a helper or between runs.
@@ -30,10 +29,14 @@ extension Processor {
     )
   }
 
-  private func parkVectors() {
-    let routine = translation.thunks.stacks.park
+  private func call(_ routine: UInt32) {
     unsafe unsafeBitCast(
       Int(translation.store.cache.run(at: routine)), to: StackRoutines.Park.self)()
+  }
+
+  /// Brings the image up to date where a helper that keeps none is suspended.
+  func completeImage() {
+    guard run.hasLiveVectors != 0 else { return }
     let vectors = unsafe UnsafeRawPointer(state) + StateLayout.vectorArea
     for index in 0..<16 {
       let low = unsafe extendedArea + ExtendedState.streamingRegisters + 16 * index
@@ -43,20 +46,5 @@ extension Processor {
     }
     controlStatus = run.guestMXCSR
     componentsPresent |= ExtendedState.streaming | ExtendedState.vector
-  }
-
-  private func unparkVectors() {
-    fillInitialState()
-    let vectors = unsafe UnsafeMutableRawPointer(state) + StateLayout.vectorArea
-    for index in 0..<16 {
-      let low = unsafe extendedArea + ExtendedState.streamingRegisters + 16 * index
-      unsafe (vectors + 32 * index).copyMemory(from: low, byteCount: 16)
-      let high = unsafe extendedArea + ExtendedState.vectorRegisters + 16 * index
-      unsafe (vectors + 32 * index + 16).copyMemory(from: high, byteCount: 16)
-    }
-    run.guestMXCSR = controlStatus
-    let routine = translation.thunks.stacks.unpark
-    unsafe unsafeBitCast(
-      Int(translation.store.cache.run(at: routine)), to: StackRoutines.Park.self)()
   }
 }

@@ -5,6 +5,7 @@ extension Processor {
 
   /// A copy of all of it. Components in their initial state have their initial values.
   package var extendedImage: [UInt8] {
+    completeImage()
     fillInitialState()
     let present = componentsPresent
     componentsPresent = componentsInUse

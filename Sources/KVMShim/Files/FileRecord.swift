@@ -41,8 +41,11 @@ struct FileRecord: Equatable, @unchecked Sendable {
   private init(content: UnsafeMutablePointer<Content>) { unsafe self.content = unsafe content }
 
   var identity: FileIdentity { unsafe content.pointee.identity }
-  /// Only for a user.
-  var file: OpenFile? { unsafe content.pointee.file?.takeUnretainedValue() }
+  /// Only for a user, who keeps the file alive.
+  @inline(always)
+  func withFile<Result>(_ body: (OpenFile) -> Result) -> Result? {
+    unsafe content.pointee.file?._withUnsafeGuaranteedRef(body)
+  }
 
   /// Begins with one user.
   func fill(_ file: OpenFile, _ identity: FileIdentity) {

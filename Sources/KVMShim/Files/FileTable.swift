@@ -14,14 +14,16 @@ final class FileTable: Sendable {
   /// One more than the highest descriptor that ever was KVM's.
   private let limit = Atomic<CInt>(0)
 
-  /// The file behind a descriptor.
-  func file(at descriptor: CInt) -> OpenFile? {
+  /// Does something with the file behind a descriptor, which lives meanwhile even if it is closed;
+  /// `nil` where there is none.
+  @inline(always)
+  static func withFile<Result>(
+    at descriptor: CInt, _ body: (OpenFile) -> Result
+  ) -> Result? {
     while let record = FileRecord(at: descriptor) {
       guard record.addUserIfAny() else { return nil }
-      let file = record.file
-      let isCurrent = FileRecord(at: descriptor) == record
-      release(record)
-      if isCurrent { return file }
+      defer { if record.removeUser() { files.free(record) } }
+      if FileRecord(at: descriptor) == record { return record.withFile(body) }
     }
     return nil
   }
@@ -36,14 +38,16 @@ final class FileTable: Sendable {
   }
 
   /// Looks for the file of a descriptor that came by a way that nobody saw.
-  func adopt(_ descriptor: CInt) -> OpenFile? {
-    guard let identity = FileIdentity(of: descriptor) else { return nil }
+  ///
+  /// - Returns: Whether there is one.
+  func adopt(_ descriptor: CInt) -> Bool {
+    guard let identity = FileIdentity(of: descriptor) else { return false }
     let record = pool.withLock { pool in
       pool.used.first { $0.identity == identity && $0.addUserIfAny() }
     }
-    guard let record else { return nil }
+    guard let record else { return false }
     attach(record, to: descriptor)
-    return file(at: descriptor)
+    return true
   }
 
   /// Notes that `copy` now is what `descriptor` is, which may be nothing of ours.
@@ -60,7 +64,7 @@ final class FileTable: Sendable {
 
   func forget(_ descriptor: CInt) {
     guard let record = FileRecord.exchange(descriptor, nil) else { return }
-    release(record)
+    if record.removeUser() { free(record) }
   }
 
   func forget(from first: UInt32, to last: UInt32) {
@@ -73,7 +77,7 @@ final class FileTable: Sendable {
   /// where it is, since its threads are gone; so is, perhaps, who holds the lock.
   func disown(into table: FileTable) {
     for descriptor in 0..<limit.load(ordering: .acquiring) {
-      guard let kind = FileRecord.exchange(descriptor, nil)?.file?.kind else { continue }
+      guard let kind = FileRecord.exchange(descriptor, nil)?.withFile(\.kind) else { continue }
       let file = kind == APUS_DEVICE ? DeviceFile() : ForeignFile(kind: kind)
       table.insert(file, at: descriptor)
     }
@@ -81,11 +85,11 @@ final class FileTable: Sendable {
 
   private func attach(_ record: FileRecord, to descriptor: CInt) {
     limit.max(descriptor + 1, ordering: .releasing)
-    if let old = FileRecord.exchange(descriptor, record) { release(old) }
+    if let old = FileRecord.exchange(descriptor, record), old.removeUser() { free(old) }
   }
 
-  private func release(_ record: FileRecord) {
-    guard record.removeUser() else { return }
+  /// Lets go of a file that nobody uses any more.
+  private func free(_ record: FileRecord) {
     let file = record.empty()
     pool.withLock { pool in
       pool.used.removeAll { $0 == record }

@@ -10,7 +10,7 @@ import KVMABI
 @safe
 final class ExitRelay: ExitHandler {
   private let processor: Processor
-  private var coroutine: Coroutine?
+  private let coroutine: Coroutine
   /// Why the last run ended.
   private var exit = Exit.stopped(.interrupted)
   /// What the suspended read is told, or what the suspended write says.
@@ -29,19 +29,18 @@ final class ExitRelay: ExitHandler {
   ///   and again, on the relay's own stack.
   init(processor: Processor, _ body: @escaping () -> Stop) throws(KVMError) {
     self.processor = processor
-    coroutine = try refusing { () throws(SystemError) in
-      try Coroutine(on: processor) { [unowned self] in
-        while !isEnding {
-          exit = .stopped(body())
-          coroutine?.suspend()
-        }
+    coroutine = try refusing { () throws(SystemError) in try Coroutine(on: processor) }
+    coroutine.begin { [unowned self] in
+      while !isEnding {
+        exit = .stopped(body())
+        coroutine.suspend()
       }
     }
   }
 
   /// Runs until there is an exit.
   func run() -> Exit {
-    coroutine?.resume()
+    coroutine.resume()
     return exit
   }
 
@@ -52,11 +51,10 @@ final class ExitRelay: ExitHandler {
     isDeaf = false
   }
 
-  /// Lets the coroutine return; only while nothing is in flight.
+  /// Lets the coroutine return, for good; only while nothing is in flight.
   func end() {
     isEnding = true
-    coroutine?.resume()
-    coroutine = nil
+    coroutine.resume()
   }
 
   // MARK: Accesses
@@ -67,7 +65,7 @@ final class ExitRelay: ExitHandler {
   func leave(_ exit: Exit, value: UInt64 = .max) -> UInt64? {
     guard !isDeaf else { return .max }
     (self.exit, self.value, isRefused, isInFlight) = (exit, value, false, true)
-    processor.suspended { coroutine?.suspend() }
+    processor.suspended { coroutine.suspend() }
     isInFlight = false
     return isRefused ? nil : self.value
   }
@@ -121,7 +119,10 @@ final class ExitRelay: ExitHandler {
       case .portRead(_, let size, _), .portWrite(_, _, let size, _): isInFlight ? size : 0
       default: 0
       }
-    return unsafe withUnsafeMutableBytes(of: &value) { bytes in
+    // Not in place: accesses to `value` elsewhere then need no check that nobody is in the middle.
+    var data = value
+    defer { value = data }
+    return unsafe withUnsafeMutableBytes(of: &data) { bytes in
       var span = unsafe MutableRawSpan(
         _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]))
       return body(&span)

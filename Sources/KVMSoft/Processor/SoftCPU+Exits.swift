@@ -6,8 +6,6 @@ extension SoftCPU: ExitingCPU {
   public func run() throws(KVMError) -> Exit {
     let relay: ExitRelay
     if let existing = self.relay { relay = existing } else { relay = try makeRelay() }
-    (environment.handler, environment.relay) = (relay, relay)
-    defer { (environment.handler, environment.relay) = (nil, nil) }
     // Also where an instruction waits, and the run goes on in its middle.
     environment.refreshTime()
     return relay.run()
@@ -27,7 +25,7 @@ extension SoftCPU: ExitingCPU {
 
   public var status: RunStatus {
     var status = RunStatus()
-    status.interruptFlag = processor.cpu.flags.contains(.interrupt)
+    status.interruptFlag = processor.enablesInterrupts
     status.isReadyForInterrupt =
       environment.hasOwn8259
       || processor.acceptsInterrupts && environment.takesOutsideInterrupt
@@ -51,23 +49,27 @@ extension SoftCPU: ExitingCPU {
       unsafe this._withUnsafeGuaranteedRef { $0.runUntilStop() }
     }
     relay = made
+    connectRelay()
     return made
   }
+
+  /// Has accesses end runs. It stays so from one run to the next.
+  func connectRelay() { (environment.handler, environment.relay) = (relay, relay) }
 
   /// Completes the instruction that waits for an access, if one does, with the answer that has been
   /// given; further accesses of it are not done. To be called before state is replaced.
   func finishInstruction() {
     guard let relay, relay.isInFlight else { return }
-    (environment.handler, environment.relay) = (relay, relay)
     environment.mustStop = true
     processor.doorbell.ring()
     relay.finish()
     environment.mustStop = false
-    (environment.handler, environment.relay) = (nil, nil)
   }
 
   func endRelay() {
     finishInstruction()
     relay?.end()
+    // They keep each other alive.
+    (environment.handler, environment.relay) = (nil, nil)
   }
 }

@@ -58,8 +58,8 @@ public final class SoftCPU: VirtualCPU {
 
   public func run(handler: some ExitHandler) throws(KVMError) -> Stop {
     finishInstruction()
-    environment.handler = handler
-    defer { environment.handler = nil }
+    (environment.handler, environment.relay) = (handler, nil)
+    defer { connectRelay() }
     return runUntilStop()
   }
 

@@ -44,8 +44,8 @@ final class SoftEnvironment: ProcessorEnvironment {
   var machineCheck = MachineCheckBanks()
   /// A model-specific register is being set from outside, where more is allowed.
   var isHostWriting = false
-  var clock: ParavirtualClock
-  var steal = StealTime()
+  let clock: ParavirtualClock
+  let steal = StealTime()
   var paravirtual = ParavirtualRegisters()
   /// Set right after the processor is made, and outlived by it.
   private(set) weak var processor: Processor?
@@ -90,6 +90,7 @@ final class SoftEnvironment: ProcessorEnvironment {
     {
       return UInt32(truncatingIfNeeded: value)
     }
+    if let relay { return relay.readPort(port, size: size) }
     return handler?.readPort(port, size: size) ?? .max
   }
 
@@ -109,18 +110,19 @@ final class SoftEnvironment: ProcessorEnvironment {
       return
     }
     if guestWrites.take(UInt64(value), to: UInt64(port), size: size, in: .ports) { return }
+    if let relay { return relay.writePort(port, value: value, size: size) }
     handler?.writePort(port, value: value, size: size)
   }
 
   func readMemory(_ address: UInt64, size: Int) -> UInt64 {
-    guard let chips, let width = AccessWidth(bytes: size) else {
-      return handler?.readMemory(address, size: size) ?? .max
+    if let chips, let width = AccessWidth(bytes: size) {
+      if address & ~0xfff == localPage {
+        return chips.controller.readLocal(address & 0xfff, width: width, processor: index)
+      }
+      if let value = chips.memory.readOwned(address, width: width) { return value }
     }
-    if address & ~0xfff == localPage {
-      return chips.controller.readLocal(address & 0xfff, width: width, processor: index)
-    }
-    return chips.memory.readOwned(address, width: width)
-      ?? handler?.readMemory(address, size: size) ?? .max
+    if let relay { return relay.readMemory(address, size: size) }
+    return handler?.readMemory(address, size: size) ?? .max
   }
 
   func writeMemory(_ address: UInt64, value: UInt64, size: Int) {
@@ -132,6 +134,7 @@ final class SoftEnvironment: ProcessorEnvironment {
       if chips.memory.write(value, to: address, width: width) { return }
     }
     if guestWrites.take(value, to: address, size: size, in: .memory) { return }
+    if let relay { return relay.writeMemory(address, value: value, size: size) }
     handler?.writeMemory(address, value: value, size: size)
   }
 

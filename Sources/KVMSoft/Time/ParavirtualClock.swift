@@ -7,7 +7,7 @@ import KVM
 ///
 /// Reference: Documentation/virt/kvm/x86/msr.rst, MSR_KVM_WALL_CLOCK_NEW and
 /// MSR_KVM_SYSTEM_TIME_NEW.
-struct ParavirtualClock {
+final class ParavirtualClock {
   let timeline: MachineTimeline
   /// Ticks of the guest's counter per millisecond.
   var kilohertz = HostProcessor.timeStampKilohertz
@@ -38,13 +38,13 @@ struct ParavirtualClock {
   }
 
   /// Takes the address of a `pvclock_vcpu_time_info`, with bit 0 to enable it, and fills it in.
-  mutating func setSystemTime(_ value: UInt64, in memory: ProcessorGroup, timeStamp: UInt64) {
+  func setSystemTime(_ value: UInt64, in memory: ProcessorGroup, timeStamp: UInt64) {
     systemTime = value
     if isEnabled { publish(in: memory, timeStamp: timeStamp) }
   }
 
   /// Has the page tell of a pause (KVM_KVMCLOCK_CTRL); returns `false` when there is no page.
-  mutating func notePause() -> Bool {
+  func notePause() -> Bool {
     if isEnabled { tellsPause = true }
     return isEnabled
   }
@@ -57,7 +57,7 @@ struct ParavirtualClock {
   private static let paused: UInt8 = 2
 
   /// Fills the page in: at `timeStamp` of the guest's counter it is now.
-  mutating func publish(in memory: ProcessorGroup, timeStamp: UInt64) {
+  func publish(in memory: ProcessorGroup, timeStamp: UInt64) {
     shown = timeline.generation
     let address = systemTime & ~3
     let (factor, shift) = Self.scale(kilohertz: kilohertz)

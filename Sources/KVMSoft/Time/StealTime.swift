@@ -4,7 +4,7 @@ import Host
 /// Tells the guest how long its processor was ready to run while the host ran something else.
 ///
 /// Reference: Documentation/virt/kvm/x86/msr.rst, MSR_KVM_STEAL_TIME.
-struct StealTime {
+final class StealTime {
   /// What the guest last wrote: the address of a `kvm_steal_time`, with bit 0 to enable it.
   private(set) var register: UInt64 = 0
   /// The wait that the page has counted already, and when that was.
@@ -16,7 +16,7 @@ struct StealTime {
   private static let interval: UInt64 = 200_000
 
   /// Returns `false` for an address that cannot be.
-  mutating func set(_ value: UInt64) -> Bool {
+  func set(_ value: UInt64) -> Bool {
     guard value & Self.reserved == 0 else { return false }
     register = value
     (counted, lastUpdate) = (HostThread.waitedNanoseconds, 0)
@@ -24,7 +24,7 @@ struct StealTime {
   }
 
   /// Adds what was waited since the last time.
-  mutating func update(in memory: ProcessorGroup) {
+  func update(in memory: ProcessorGroup) {
     guard register & 1 != 0 else { return }
     let now = HostClock.nanoseconds
     guard now - lastUpdate >= Self.interval else { return }

@@ -1,6 +1,8 @@
 // Descriptors of KVM's behave as the kernel's do.
 #include "guest.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -159,6 +161,31 @@ static void test_close_all(void) {
   expect(&guest, KVM_EXIT_IO);
 }
 
+static void *run_until_signalled(void *guest) {
+  REFUSED(ioctl(((struct guest *)guest)->cpu, KVM_RUN, 0), EINTR);
+  return NULL;
+}
+
+static void ignore(int number) { (void)number; }
+
+/// A run goes on when the last descriptor of its processor is closed.
+static void test_close_while_running(void) {
+  // 1: incw 0x1000; jmp 1b
+  static const uint8_t code[] = {0xff, 0x06, 0, 0x10, 0xeb, 0xfa};
+  struct guest guest = GUEST(code);
+  struct sigaction action = {.sa_handler = ignore};
+  CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+  volatile uint16_t *turns = (volatile uint16_t *)(guest.memory + 0x1000);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, run_until_signalled, &guest) == 0);
+  while (*turns == 0) usleep(1000);
+  CHECK(close(guest.cpu) == 0 && close(guest.machine) == 0 && close(guest.device) == 0);
+  uint16_t before = *turns;
+  while (*turns == before) usleep(1000);
+  CHECK(pthread_kill(thread, SIGUSR1) == 0 && pthread_join(thread, NULL) == 0);
+  REFUSED(ioctl(guest.cpu, KVM_RUN, 0), EBADF);
+}
+
 int main(int count, char **arguments) {
   if (count == 3) return after_exec(atoi(arguments[1]), atoi(arguments[2]));
   test_copies();
@@ -168,5 +195,6 @@ int main(int count, char **arguments) {
   test_exec();
   test_vfork();
   test_close_all();
+  test_close_while_running();
   return 0;
 }
