@@ -48,6 +48,10 @@ private enum Program {
     0x8b, 0x1e, 0xff, 0xd7, 0x39, 0xd8, 0x0f, 0x82, 0x0a, 0x00, 0x00, 0x00, 0x44, 0x39, 0xc3, 0x0f,
     0x85, 0xeb, 0xff, 0xff, 0xff, 0xf4, 0x41, 0xb9, 0x01, 0x00, 0x00, 0x00, 0xf4,
   ]
+  /// mov dword [rdi + 4], 1; L: pushfq; popfq; cmp dword [rdi], 0; jz L; hlt
+  static let wait: [UInt8] = [
+    0xc7, 0x47, 0x04, 0x01, 0x00, 0x00, 0x00, 0x9c, 0x9d, 0x83, 0x3f, 0x00, 0x74, 0xf9, 0xf4,
+  ]
   /// For ECX down to 1: writes mov eax, ECX; ret to [rdi] and calls it; R9 = 1 if EAX is not ECX
   static let compile: [UInt8] = [
     0xc6, 0x07, 0xb8, 0x89, 0x4f, 0x01, 0xc6, 0x47, 0x05, 0xc3, 0xff, 0xd7, 0x39, 0xc8, 0x0f, 0x85,
@@ -122,6 +126,17 @@ private enum Program {
       let right = try team.memory.load(UInt32.self, at: 0x50_0000 + index * 4)
       #expect(left | right == 1)
     }
+  }
+
+  @Test func `processors that look for requests all the time stand still each time`() throws {
+    let team = try ProcessorTeam()
+    let outside = try HostThread(named: "outside") {
+      while (try? team.memory.load(UInt32.self, at: 0x20_0004)) != 1 {}
+      for _ in 0..<20_000 { team.group.flushTranslations() }
+      try? team.memory.store(UInt32(1), at: 0x20_0000)
+    }
+    try run(team, Program.wait, count: 2, [Register.rdi: 0x20_0000])
+    outside.join()
   }
 
   @Test func `a function changed by one processor is the new one for all others`() throws {

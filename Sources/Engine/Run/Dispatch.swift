@@ -14,8 +14,9 @@ extension Processor {
   func dispatch() -> UInt64 {
     while true {
       settleWithOthers()
-      group.standStillIfWanted(self)
       if let reason = serveRequests() { return leave(reason) }
+      // After the request has been answered: whoever wants this rings first, and just once.
+      group.standStillIfWanted(self)
       let linear = linearInstructionPointer
       if run.executionBreakpoints != 0, let met = meetBreakpoint(linear) {
         if case .stop(let reason) = met { return leave(reason) }
