@@ -116,6 +116,8 @@ import X86
       let event = WriteEvent(descriptor: 5, .ports, address: 0x10, size: 2, value: value)
       #expect(WriteEvent(kvm_ioeventfd(event)) == event)
     }
+    let connection = HyperVConnection(0x1234, descriptor: 6)
+    #expect(HyperVConnection(kvm_hyperv_eventfd(connection)) == connection)
     let zone = CoalescedZone(.ports, address: 0x70, size: 2)
     #expect(CoalescedZone(kvm_coalesced_mmio_zone(zone)) == zone)
     let write = CoalescedWrite(.memory, address: 0xd000_0000, size: 4, value: 0x1234_5678)
