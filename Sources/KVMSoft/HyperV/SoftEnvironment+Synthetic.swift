@@ -129,7 +129,7 @@ extension SoftEnvironment {
   }
 
   private func advanceTimers() {
-    for number in hyperV.timers.indices {
+    for number in hyperV.timers.indices where hyperV.timers[number].isWaiting {
       var timer = hyperV.timers[number]
       // One in the past expires as soon as it is started.
       repeat {

@@ -28,6 +28,9 @@ struct SyntheticTimer {
     var source: UInt32 { UInt32(rawValue >> 16 & 0xf) }
   }
 
+  /// Whether time or the guest has anything to do with it.
+  var isWaiting: Bool { isDue || deadline != nil }
+
   mutating func configure(_ value: UInt64) {
     stop()
     var new = Configuration(rawValue: value)
