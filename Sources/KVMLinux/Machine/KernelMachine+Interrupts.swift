@@ -59,13 +59,11 @@ extension KernelMachine: ConnectedMachine {
   }
 
   public func connect(_ connection: HyperVConnection) throws(KVMError) {
-    var request = kvm_hyperv_eventfd(connection)
-    try file.call(.KVM_HYPERV_EVENTFD, with: &request)
+    try file.set(.KVM_HYPERV_EVENTFD, kvm_hyperv_eventfd(connection))
   }
 
   public func disconnect(_ connection: HyperVConnection) throws(KVMError) {
-    var request = kvm_hyperv_eventfd(connection, isDisconnecting: true)
-    try file.call(.KVM_HYPERV_EVENTFD, with: &request)
+    try file.set(.KVM_HYPERV_EVENTFD, kvm_hyperv_eventfd(connection, isDisconnecting: true))
   }
 
   public func coalesce(_ zone: CoalescedZone) throws(KVMError) {

@@ -29,7 +29,7 @@ extension SoftCPU: ExitingCPU {
     status.isReadyForInterrupt =
       environment.hasOwn8259
       || processor.acceptsInterrupts && environment.takesOutsideInterrupt
-    status.isInSystemManagement = environment.isInManagement
+    status.isInSystemManagement = processor.cpu.inManagement != 0
     status.taskPriority = UInt64(environment.taskPriority)
     status.apicBase = environment.apicBase
     return status

@@ -47,8 +47,9 @@ final class SoftEnvironment: ProcessorEnvironment {
   let clock: ParavirtualClock
   let steal = StealTime()
   var paravirtual = ParavirtualRegisters()
-  /// Set right after the processor is made, and outlived by it.
-  private(set) weak var processor: Processor?
+  /// Set right after the processor is made, and outlived by it. Weak, it would make each count of
+  /// references to the processor slow.
+  private(set) unowned var processor: Processor?
   /// CR8 and IA32_APIC_BASE on machines without a controller.
   private var ownTaskPriority: UInt8 = 0
   private var ownAPICBase: UInt64
