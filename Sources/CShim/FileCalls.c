@@ -74,12 +74,25 @@ EXPORT int fcntl(int fd, int command, ...) {
 }
 EXPORT int fcntl64(int, int, ...) __attribute__((alias("fcntl")));
 
+// Whether a mapping of a processor's begins or ends in its ring of dirty pages.
+static int touches_ring(int fd, size_t size, off_t offset) {
+  struct stat status;
+  off_t ring = 64 * 4096, last = offset + (off_t)size - 1;
+  if (fstat(fd, &status) != 0) return 0;
+  return (offset >= ring && offset < status.st_size) || (last >= ring && last < status.st_size);
+}
+
 EXPORT void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
   // Only processors can be mapped.
   if (!(flags & MAP_ANONYMOUS) && apus_file_get(fd) != NULL) {
     int kind = apus_shim_kind(fd);
     if (kind == APUS_DEVICE || kind == APUS_MACHINE) {
       errno = ENODEV;
+      return MAP_FAILED;
+    }
+    int is_plain = (flags & MAP_SHARED) && !(protection & PROT_EXEC);
+    if (kind == APUS_PROCESSOR && !is_plain && touches_ring(fd, size, offset)) {
+      errno = EINVAL;
       return MAP_FAILED;
     }
   }

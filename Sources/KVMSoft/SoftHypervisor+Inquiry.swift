@@ -116,6 +116,7 @@ enum SoftCapabilities {
     .setGuestDebug2: 0x1f_0003,
     // KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
     .manualDirtyLogProtect2: 3,
+    .dirtyLogRing: DirtyRing.largest, .dirtyLogRingAcquireRelease: DirtyRing.largest,
     // Unknown, invalid and filtered accesses.
     .x86UserSpaceMSR: 7, .x86MSRFilter: 1, .msrPlatformInfo: 1,
     .disableQuirks: 1, .disableQuirks2: 0x7f,

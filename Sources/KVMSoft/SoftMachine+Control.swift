@@ -15,6 +15,9 @@ extension SoftMachine: ControlledMachine {
         lines: Int(truncatingIfNeeded: min(arguments[0], .max >> 1)))
     }
     if capability == .maxVCPUID { return try limitIdentifiers(arguments[0]) }
+    if capability == .dirtyLogRing || capability == .dirtyLogRingAcquireRelease {
+      return try enableDirtyRings(size: UInt32(truncatingIfNeeded: arguments[0]))
+    }
     guard let allowed = allowedBits(of: capability), arguments[0] & ~allowed == 0 else {
       throw .refused(call: "KVM_ENABLE_CAP", errno: EINVAL)
     }

@@ -10,7 +10,7 @@ extension SoftMachine: SlottedMachine {
       if slot.size == 0 {
         try group.removeSlot(slot.number)
       } else {
-        try group.setSlot(slot.physical(startsWritten: startsWritten))
+        try group.setSlot(slot.physical(startsWritten: logsStartWritten))
       }
     } catch {
       throw MemorySlot.refusal(error.errno)
@@ -37,45 +37,6 @@ extension SoftMachine: SlottedMachine {
     // The least that KVM takes.
     guard count >= 64 else { throw .refused(call: "KVM_SET_NR_MMU_PAGES", errno: EINVAL) }
     pageTables.store(count, ordering: .relaxed)
-  }
-}
-
-extension SoftMachine: DirtyTrackingMachine {
-  /// KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE and KVM_DIRTY_LOG_INITIALLY_SET.
-  private var protection: UInt64 { settings.argument(of: .manualDirtyLogProtect2) ?? 0 }
-  private var startsWritten: Bool { protection & 3 == 3 }
-
-  public func dirtyPages(slot: UInt32) throws(KVMError) -> PageBitmap {
-    let call = "KVM_GET_DIRTY_LOG"
-    guard SoftCapabilities.mayHaveSlot(slot) else { throw .refused(call: call, errno: EINVAL) }
-    guard let words = group.writtenPages(ofSlot: slot, forgetting: protection & 1 == 0) else {
-      throw .refused(call: call, errno: ENOENT)
-    }
-    return PageBitmap(words: words)
-  }
-
-  public func forgetDirtyPages(
-    slot: UInt32, first: UInt64, count: UInt32, _ pages: PageBitmap
-  ) throws(KVMError) {
-    let call = "KVM_CLEAR_DIRTY_LOG"
-    guard SoftCapabilities.mayHaveSlot(slot), first & 63 == 0 else {
-      throw .refused(call: call, errno: EINVAL)
-    }
-    guard let total = group.loggedPageCount(ofSlot: slot).map(UInt64.init) else {
-      throw .refused(call: call, errno: ENOENT)
-    }
-    // The last word may stand for fewer than 64 pages only at the slot's end.
-    guard first <= total, UInt64(count) <= total - first,
-      UInt64(count) == total - first || count & 63 == 0
-    else { throw .refused(call: call, errno: EINVAL) }
-    let words = pages.words.prefix((Int(count) + 63) / 64)
-    guard group.forgetWrittenPages(ofSlot: slot, Array(words), from: Int(first)) else {
-      throw .refused(call: call, errno: ENOENT)
-    }
-  }
-
-  public func resetDirtyRings() throws(KVMError) -> Int {
-    throw .refused(call: "KVM_RESET_DIRTY_RINGS", errno: EINVAL)
   }
 }
 

@@ -39,6 +39,7 @@ public final class SoftMachine: VirtualMachine {
     /// The end of the identifiers, where the machine's owner has set one.
     var limit: UInt64?
     var bootProcessor: UInt32 = 0
+    var dirtyRings = DirtyRings()
   }
 
   /// How many processors a machine has at most, and the end of their numbers.

@@ -23,6 +23,15 @@ package struct PhysicalMemorySlot: Sendable, Equatable {
   }
 }
 
+/// A page that was written, of a slot that keeps a log.
+public struct WrittenPage: BitwiseCopyable, Sendable {
+  public var slot: UInt32
+  /// From the slot's start.
+  public var page: Int
+
+  public init(slot: UInt32, page: Int) { (self.slot, self.page) = (slot, page) }
+}
+
 // Slots change while all processors stand still, at any time and from any thread but one inside a
 // run. Reference: KVM API, KVM_SET_USER_MEMORY_REGION.
 extension ProcessorGroup {
@@ -116,6 +125,14 @@ extension ProcessorGroup {
     guard let slot = loggingSlot(number) else { return false }
     forget(words, of: slot, from: first)
     return true
+  }
+
+  /// Forgets that pages were written, of whatever slots still keep a log.
+  package func forgetWritten(_ pages: [WrittenPage]) {
+    begin(nil)
+    defer { end() }
+    for page in pages { loggingSlot(page.slot)?.forgetWritten(page: page.page) }
+    forEachOther(than: nil) { $0.softTLB.flush(keepingGlobal: false) }
   }
 
   /// The pages of a slot; `nil` when there is none, or it keeps no log.

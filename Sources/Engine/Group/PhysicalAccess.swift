@@ -18,6 +18,17 @@ extension ProcessorGroup {
     return value
   }
 
+  /// From now on, keeps the pages that ``store(_:at:)`` is the first to write to.
+  package func keepWritesOutside() { writesOutside.withLock { $0 = $0 ?? [] } }
+
+  /// Takes the pages that were kept.
+  package func takeWritesOutside() -> [WrittenPage] {
+    writesOutside.withLock { pages in
+      defer { pages = pages.map { _ in [] } }
+      return pages ?? []
+    }
+  }
+
   /// Writes one little-endian value, as a processor would.
   package func store<Value: BitwiseCopyable>(
     _ value: Value, at address: UInt64
@@ -27,8 +38,10 @@ extension ProcessorGroup {
       guard let slot = slots.find(address), !slot.isReadOnly,
         slot.range.upperBound - address >= size
       else { return false }
-      slot.markWritten(address)
-      slot.markWritten(address + UInt64(size) - 1)
+      for place in [address, address + UInt64(size) - 1] {
+        guard let page = slot.markWritten(place) else { continue }
+        writesOutside.withLock { $0?.append(page) }
+      }
       unsafe slot.pointer(to: address).storeBytes(of: value, as: Value.self)
       return true
     }

@@ -69,24 +69,27 @@ extension PhysicalSlot {
       unsafe written = nil
     } else if unsafe written == nil {
       unsafe written = try Self.words((pageCount + 63) / 64)
-      if allWritten { for index in 0..<pageCount { markWritten(page: index) } }
+      if allWritten { for index in 0..<pageCount { _ = markWritten(page: index) } }
     }
   }
 
   @inline(always)
-  private func markWritten(page: Int) {
-    guard let written = unsafe written else { return }
+  private func markWritten(page: Int) -> Bool {
+    guard let written = unsafe written else { return false }
     let bit: UInt64 = 1 << UInt64(page & 63)
     let word = unsafe written + page >> 6
-    if unsafe word.pointee.load(ordering: .relaxed) & bit == 0 {
-      unsafe word.pointee.bitwiseOr(bit, ordering: .relaxed)
-    }
+    if unsafe word.pointee.load(ordering: .relaxed) & bit != 0 { return false }
+    return unsafe word.pointee.bitwiseOr(bit, ordering: .relaxed).oldValue & bit == 0
   }
 
   /// Notes a write to the page of an address; before the write.
+  ///
+  /// - Returns: The page, where it is the first write since somebody asked.
   @inline(always)
-  func markWritten(_ physical: UInt64) {
-    if unsafe written != nil { markWritten(page: Int((physical &- range.lowerBound) >> 12)) }
+  func markWritten(_ physical: UInt64) -> WrittenPage? {
+    guard unsafe written != nil else { return nil }
+    let page = Int((physical &- range.lowerBound) >> 12)
+    return markWritten(page: page) ? WrittenPage(slot: number, page: page) : nil
   }
 
   /// Whether another write to the page of an address needs no note.
@@ -101,6 +104,12 @@ extension PhysicalSlot {
   var writtenWords: [UInt64] {
     guard let written = unsafe written else { return [] }
     return (0..<(pageCount + 63) / 64).map { unsafe written[$0].load(ordering: .relaxed) }
+  }
+
+  /// Forgets one page, if the slot has it.
+  func forgetWritten(page: Int) {
+    guard let written = unsafe written, page < pageCount else { return }
+    unsafe written[page >> 6].bitwiseAnd(~(1 << UInt64(page & 63)), ordering: .relaxed)
   }
 
   /// Forgets the pages whose bits are set, `words` from page `first` on, a multiple of 64.

@@ -21,12 +21,18 @@ extension Processor {
       return unsafe FoundPage(host: nil, isDirect: false, isWritable: false)
     }
     let state = slot.state(of: physical)
-    if write { slot.markWritten(physical) }
+    if write { noteWritten(slot, physical) }
     let isAdmitted =
       write ? state.admitWriter(number) : state.admits(number) && slot.isWritten(physical)
     return unsafe FoundPage(
       host: slot.pointer(to: physical), isDirect: isAdmitted || !write,
       isWritable: isAdmitted && !slot.isReadOnly && translated.rights.contains(.writableNow))
+  }
+
+  /// Notes a write to the page of an address, and tells the machine of the page's first.
+  @inline(always)
+  func noteWritten(_ slot: PhysicalSlot, _ physical: UInt64) {
+    if let page = slot.markWritten(physical) { environment.wasWritten(page) }
   }
 
   func fillTLB(

@@ -20,6 +20,8 @@ package final class ProcessorGroup: @unchecked Sendable {
   /// The same slots, as they were asked for. Used only by who has the processors stand still.
   var slotsByNumber: [UInt32: PhysicalMemorySlot] = [:]
   let slotChanges = Atomic<UInt64>(0)
+  /// Pages that the machine around the processors wrote to, where it is to know of them.
+  let writesOutside = Mutex<[WrittenPage]?>(nil)
 
   struct Gate {
     /// By processor's number less one. Each takes its entry out before it goes away.

@@ -32,7 +32,7 @@ extension Processor {
   func writableHostPointer(_ physical: UInt64) -> UnsafeMutableRawPointer? {
     let physical = physical | addressSpace
     guard let slot = slots.find(physical), !slot.isReadOnly else { return nil }
-    slot.markWritten(physical)
+    noteWritten(slot, physical)
     return unsafe reachable(slot.pointer(to: physical), write: true)
   }
 

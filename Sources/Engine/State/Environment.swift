@@ -44,6 +44,10 @@ public protocol ProcessorEnvironment: AnyObject {
   /// The guest has written its time-stamp counter.
   func timeStampChanged()
 
+  /// The guest is about to write to a page of a slot that keeps a log, for the first time since the
+  /// page was last forgotten.
+  func wasWritten(_ page: WrittenPage)
+
   /// Whether MONITOR and MWAIT are instructions.
   var offersMonitor: Bool { get }
   /// Whether VMCALL is taken for VMMCALL, and replaced by it.
@@ -59,6 +63,7 @@ extension ProcessorEnvironment {
   public func takeNonMaskable(isBlocked: Bool) -> Bool { false }
   public func takeSystemManagement() -> Bool { false }
   public func timeStampChanged() {}
+  public func wasWritten(_ page: WrittenPage) {}
 
   public func readPort(_ port: UInt16, size: Int, into elements: UnsafeMutableRawBufferPointer) {
     unsafe readPortSingly(port, size: size, into: elements)

@@ -13,6 +13,7 @@ extension KVMError {
   static let noAddress = Self(ENXIO)
   static let noDevice = Self(ENODEV)
   static let interrupted = Self(EINTR)
+  static let again = Self(EAGAIN)
   static let inputOutput = Self(EIO)
 
   /// For a call of the system's that failed.

@@ -8,7 +8,9 @@ extension MachineFile {
     guard let id = UInt32(exactly: argument.value) else { throw .invalid }
     let cpu = try machine.makeCPU(id: id)
     let size = DeviceFile.hypervisor.sharedSize
-    let descriptor = try makeFile("kvm-vcpu:\(id)", size: size) { descriptor throws(KVMError) in
+    let ringSize = machine.dirtyRingSize
+    let whole = ringSize > 0 ? DirtyRing.offset + ringSize : size
+    let descriptor = try makeFile("kvm-vcpu:\(id)", size: whole) { descriptor throws(KVMError) in
       try ProcessorFile(cpu, of: self, sharing: descriptor, size: size)
     }
     return Int(descriptor)

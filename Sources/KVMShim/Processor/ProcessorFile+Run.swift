@@ -33,7 +33,7 @@ extension ProcessorFile {
     if exit != .stopped(.interrupted) || !area.isImmediateExit { report(exit) }
     try storeRegisters()
     switch exit {
-    case .stopped(.interrupted): throw .interrupted
+    case .stopped(.interrupted): throw cpu.wasInitialized ? .again : .interrupted
     case .stopped(.memoryFault): throw .badAddress
     default: return 0
     }
@@ -84,7 +84,8 @@ extension ProcessorFile {
     while true {
       let exit = try cpu.run()
       guard case .stopped(.interrupted) = exit else { return exit }
-      if apus_shim_is_signalled() != 0 || area.isImmediateExit || state.mustStop { return exit }
+      let isWanted = apus_shim_is_signalled() != 0 || area.isImmediateExit || state.mustStop
+      if isWanted || cpu.wasInitialized { return exit }
     }
   }
 }

@@ -28,6 +28,7 @@ final class ProcessorFile: OpenFile, @unchecked Sendable {
     mapping = try refusing { () throws(SystemError) in
       let file = try FileDescriptor.duplicate(of: descriptor)
       try machine.machine.shareCoalescedRing(file, size: size)
+      try cpu.shareDirtyRing(file)
       return try Mapping(shared: file, size: size, protection: 3)
     }
     area = unsafe RunArea(base: mapping.base, size: size)

@@ -20,6 +20,9 @@ public final class SoftCPU: VirtualCPU {
   /// The vector of the last SIPI.
   var startupVector: UInt8 = 0
   var hasRun = false
+  /// Whether the last run was interrupted because INIT arrived, which the processor had waited for
+  /// since it was made: KVM_RUN fails with EAGAIN then.
+  public private(set) var wasInitialized = false
   /// The numbers that came with the last internal error.
   public internal(set) var exitDetails: [UInt64] = []
 
@@ -41,6 +44,7 @@ public final class SoftCPU: VirtualCPU {
     environment.attach(processor, id: id, isBootProcessor: isBootProcessor)
     resetRegisters()
     try startCounter()
+    try makeDirtyRing()
     mailbox.attach(processor.doorbell)
   }
 
@@ -65,6 +69,7 @@ public final class SoftCPU: VirtualCPU {
 
   /// Runs guest code, with device accesses going to the environment's handler.
   func runUntilStop() -> Stop {
+    wasInitialized = false
     environment.refreshTime()
     environment.counts.runs &+= 1
     if environment.wantsInterruptWindow { processor.doorbell.ring() }
@@ -74,7 +79,12 @@ public final class SoftCPU: VirtualCPU {
       if let vector = mailbox.takeEnd() { return .endOfInterrupt(vector: vector) }
       if let stop = environment.takeStop() { return stop }
       environment.serveSynthetic()
+      let waited = waiting
       serveStartup()
+      if waited == .initialization && waiting != waited {
+        wasInitialized = true
+        return .interrupted
+      }
       if waiting != .nothing || processor.cpu.halted != 0 {
         guard environment.chips != nil else {
           processor.cpu.halted = 0
@@ -83,6 +93,8 @@ public final class SoftCPU: VirtualCPU {
         waitForEvent()
         if waiting != .nothing || wantsToStop { continue }
       }
+      environment.isDirtyRingFull = isDirtyRingFull
+      if environment.isDirtyRingFull { return .dirtyRingFull }
       switch processor.runGuest() {
       case .interrupted where environment.hasInterruptWindow: return .interruptWindow
       case .halted, .interrupted: continue

@@ -29,6 +29,10 @@ final class SoftEnvironment: ProcessorEnvironment {
   var knownOffset: UInt64 = 0
   /// Set while an instruction in flight is only to be completed.
   var mustStop = false
+  /// The ring of dirty pages, where the machine has them.
+  var writtenPages: WrittenPages?
+  /// The ring has become full in this run.
+  var isDirtyRingFull = false
   /// A triple fault that was there when the processor's state was taken.
   var hasTripleFault = false
   /// The guest let more interrupts through, which is the client's to know.
@@ -153,7 +157,7 @@ final class SoftEnvironment: ProcessorEnvironment {
   }
 
   var wantsToStop: Bool {
-    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow
+    mustStop || hasTripleFault || hasLoweredPriority || hasInterruptWindow || isDirtyRingFull
       || mailbox.wantsToStop(latchesReset: isInManagement)
   }
 

@@ -31,7 +31,8 @@ struct KernelConformanceTests {
   typealias SoftCheck = Check<SoftHypervisor>
   static let checks =
     SoftCheck.system + SoftCheck.running + SoftCheck.state + SoftCheck.memory
-    + SoftCheck.interrupts + SoftCheck.connections + SoftCheck.time + SoftCheck.management
+    + SoftCheck.dirtyPages + SoftCheck.dirtyRings + SoftCheck.interrupts + SoftCheck.connections
+    + SoftCheck.time + SoftCheck.management
 
   @Test(arguments: checks) func `the engine`(check: SoftCheck) throws {
     try check.body(SoftHypervisor())
