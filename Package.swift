@@ -67,7 +67,8 @@ let package = Package(
       "KVMSoft",
       imports: ["KVMABI", "KVM", "Engine", "Chipset", "DeviceModel", "GuestMemory", "X86", "Host"]),
     module(
-      "HostBackends", imports: ["PCDevices", "DeviceModel", "Host", "CArchive"],
+      "HostBackends",
+      imports: ["Virtio", "PCDevices", "DeviceModel", "Host", "Bits", "CLinux", "CArchive"],
       plugins: ["GuestPrograms"]),
     // Compiles the guest's init and embeds it in HostBackends.
     .plugin(name: "GuestPrograms", capability: .buildTool()),
@@ -128,6 +129,7 @@ let package = Package(
       "VirtioTests",
       imports: ["SeededRandom", "FakeDevices", "Virtio", "DeviceModel", "GuestMemory"]),
     tests("BootTests", imports: ["SeededRandom", "Boot", "HostBackends", "GuestMemory", "X86"]),
+    tests("HostBackendsTests", imports: ["SeededRandom", "HostBackends", "DeviceModel", "Host"]),
     tests("HostTests", imports: ["Host", "GuestMemory", "Bits", "X86"]),
     tests(
       "MachineTests",

@@ -22,6 +22,7 @@ public enum MachineError: Error {
   case memory(SystemError)
   case devices(AttachError)
   case disk(DiskOptions, DiskError)
+  case share(ShareOptions, SystemError)
   case hypervisor(KVMError)
   case host(SystemError)
 }

@@ -135,6 +135,8 @@ extension MachineError {
     case .devices(.badOption(let name, let problem)):
       "the device option \(name) is wrong: \(problem)."
     case .disk(let disk, let error): error.sentence(about: disk)
+    case .share(let share, let error):
+      "the directory \(share.path) cannot be shared: \(error.reason)."
     case .hypervisor(let error): error.sentence
     case .host(let error): "the host refused \(error.call): \(error.reason)."
     }

@@ -39,6 +39,11 @@ struct Run: ParsableCommand {
     help: "A disk image: FILE[,ro][,format=raw][,serial=TEXT]. Repeatable.")
   var disks: [DiskOptions] = []
 
+  @Option(
+    name: .customLong("share"),
+    help: "A directory for the guest to mount (virtiofs): DIRECTORY:TAG[:ro]. Repeatable.")
+  var shares: [ShareOptions] = []
+
   @Option(help: "Who runs guest code.")
   var accel: MachineConfiguration.Accelerator = .auto
 

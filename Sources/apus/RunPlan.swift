@@ -32,7 +32,8 @@ struct RunPlan {
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,
       commandLine: Self.commandLine(arguments, mode),
       memory: arguments.memory, processors: arguments.cpus, model: arguments.machine,
-      devices: [.entropy] + arguments.disks.map(DeviceRequest.disk))
+      devices: [.entropy] + arguments.disks.map(DeviceRequest.disk)
+        + arguments.shares.map(DeviceRequest.share))
     configuration.accelerator = arguments.accel
     self.configuration = configuration
   }

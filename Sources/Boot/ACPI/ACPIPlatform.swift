@@ -1,3 +1,5 @@
+import Bits
+
 /// The machine as its ACPI tables describe it.
 public struct ACPIPlatform: Hashable, Sendable {
   /// A 16550 UART at its ISA address.

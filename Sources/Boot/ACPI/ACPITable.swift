@@ -1,3 +1,5 @@
+import Bits
+
 /// The bytes of an ACPI table under construction.
 ///
 /// Reference: ACPI specification 6.5, section 5.2.6.

@@ -1,3 +1,5 @@
+import Bits
+
 /// What a device occupies, as the guest's operating system learns it.
 ///
 /// Reference: ACPI specification 6.5, section 6.4.

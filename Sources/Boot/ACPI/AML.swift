@@ -1,3 +1,5 @@
+import Bits
+
 /// A piece of ACPI machine language, which the guest interprets to learn of devices.
 ///
 /// Reference: ACPI specification 6.5, chapter 20; resources, section 6.4.

@@ -1,3 +1,5 @@
+import Bits
+
 extension ACPIPlatform {
   /// The firmware control structure: a lock word that no firmware contends for.
   ///

@@ -1,3 +1,4 @@
+import Bits
 import GuestMemory
 
 /// The page of parameters that a Linux kernel finds in RSI.

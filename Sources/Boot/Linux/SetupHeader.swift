@@ -1,3 +1,5 @@
+import Bits
+
 /// The setup header of a Linux kernel: what the kernel tells its loader, and the loader it.
 ///
 /// Reference: Linux, Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".

@@ -7,6 +7,7 @@
 #include "Files.h"
 #include "HostProcessor.h"
 #include "KVMCalls.h"
+#include "Tree.h"
 
 #include <linux/kvm.h>
 #include <stddef.h>
