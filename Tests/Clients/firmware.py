@@ -17,8 +17,8 @@ class Firmware(QemuTest):
         text = machine.expect_screen("No bootable device")
         self.assertRegex(text, r"SeaBIOS \(version ")
 
-    def uefi_shell(self, *options):
-        code = os.path.join(UEFI, "OVMF_CODE_4M.fd")
+    def uefi_shell(self, *options, build="OVMF_CODE_4M.fd"):
+        code = os.path.join(UEFI, build)
         variables = shutil.copy(os.path.join(UEFI, "OVMF_VARS_4M.fd"), self.folder)
         flash = "if=pflash,format=raw,file="
         machine = self.qemu(
@@ -37,6 +37,12 @@ class Firmware(QemuTest):
 
     def test_uefi_shell_with_four_processors(self):
         self.uefi_shell("-smp", "4")
+
+    def test_uefi_shell_with_system_management(self):
+        # This build keeps variables in system-management mode, where alone the flash can be written.
+        self.uefi_shell(
+            "-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+            "-smp", "2", build="OVMF_CODE_4M.secboot.fd")
 
 
 class Programs(QemuTest):

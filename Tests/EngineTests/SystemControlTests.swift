@@ -128,8 +128,11 @@ import X86
         })
     }
     processor.cpu.registers[0] = 0x2401
+    // An exception's return may have left RF, which must not hide a breakpoint of the next instruction.
+    processor.cpu.flags.insert(.resume)
     #expect(move(5) == nil)
     #expect(processor.cpu.debugRegisters[7] == 0x2401)
+    #expect(!processor.cpu.flags.contains(.resume))
     #expect(move(0) == GuestFault(.debug))
     processor.cpu.debugRegisters[7] = 0x400
     processor.cpu.cr4.insert(.debuggingExtensions)

@@ -331,6 +331,7 @@ import X86
     // Some selectors of the first task's state were saved as they were.
     #expect(machine.run(instruction(.interruptReturn) { $0.operandSize = 4 }) == nil)
     #expect(processor.cpu[.task].selector == Selector.task)
+    #expect(try long(0x3800 + 32) == 0x6002)
     #expect(processor.cpu.registers[3] == 0x1111)
     #expect(processor.cpu.registers[4] == 0x8000)
     #expect(processor.cpu.instructionPointer == 0x5000)

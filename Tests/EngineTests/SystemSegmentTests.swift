@@ -73,7 +73,7 @@ import X86
       $0.setOperand(1, .general, 0, size: 2)
     }
     #expect(machine.run(move) == nil)
-    #expect(processor.cpu.interruptShadow == 1)
+    #expect(processor.cpu.interruptShadow == InterruptShadow.stackSegment)
   }
 
   @Test func `LTR marks the task busy and reads 16 bytes`() throws {

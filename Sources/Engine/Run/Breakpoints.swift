@@ -46,6 +46,8 @@ extension Processor {
     let isResumed = cpu.hasFlag(.resume)
     cpu.systemFlags &= ~RFLAGS.resume.rawValue
     guard hits != 0 && !isResumed else { return nil }
+    // Intel's processors meet none behind MOV SS.
+    if InterruptShadow.isOfStack(cpu.interruptShadow) && !isAMD { return nil }
     return raiseDebug(hits, isFault: true)
   }
 

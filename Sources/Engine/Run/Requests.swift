@@ -16,26 +16,27 @@ extension Processor {
     if let reason = endInstruction() { return reason }
     let isWanted = cpu.attention != 0 || (run.deferred != 0 && acceptsInterrupts)
     if isWanted, let reason = serveAttention() { return reason }
-    if cpu.interruptShadow == 1 { cpu.interruptShadow = 2 }
-    if cpu.systemFlags & RFLAGS.trap.rawValue != 0 || run.debugSteps != 0 { run.isStepping = 1 }
+    if cpu.interruptShadow & 3 == 1 { cpu.interruptShadow += 1 }
+    run.isStepping = run.debugSteps | (cpu.hasFlag(.trap) ? RunState.guestStep : 0)
     return nil
   }
 
   /// What comes right behind an instruction that ran alone: the end of a shadow, traps.
   private func endInstruction() -> StopReason? {
-    // A shadow covers one instruction: it is 1 before that has run, and 2 while it runs.
-    if cpu.interruptShadow == 2 {
+    if cpu.interruptShadow & InterruptShadow.isRunning != 0 {
       cpu.interruptShadow = 0
       // Interrupts that came in the meantime are looked for at the next boundary.
       run.deferred = 1
     }
-    guard run.isStepping | run.debugHits != 0 else { return nil }
-    var causes = UInt64(run.debugHits)
-    if run.isStepping != 0, run.debugSteps != 0 || cpu.hasFlag(.trap) {
-      causes |= DebugBits.singleStep
+    if cpu.interruptShadow == InterruptShadow.stackSegment {
+      // No step is reported here, and breakpoints wait.
+      run.isStepping &= ~RunState.guestStep
+      if run.isStepping == 0 { return nil }
     }
+    guard run.isStepping | run.debugHits != 0 else { return nil }
+    let causes = UInt64(run.debugHits) | (run.isStepping != 0 ? DebugBits.singleStep : 0)
     (run.isStepping, run.debugHits) = (0, 0)
-    guard causes != 0, case .stop(let reason) = raiseDebug(causes) else { return nil }
+    guard case .stop(let reason) = raiseDebug(causes) else { return nil }
     return reason
   }
 
@@ -51,7 +52,12 @@ extension Processor {
       run.deferred = 1
       return nil
     }
-    takeManagement()
+    guard cpu.interruptShadow == 0 || cpu.halted != 0 else {
+      // The shadow ends with the next instruction.
+      doorbell.ring()
+      return nil
+    }
+    if cpu.inManagement == 0 && environment.takeSystemManagement() { enterManagement() }
     if environment.takeNonMaskable(isBlocked: cpu.nmiBlocked != 0) {
       if case .stop(let reason) = deliverNMI() { return reason }
     }
@@ -67,13 +73,5 @@ extension Processor {
     run.deferred = 1
     if case .stop(let reason) = deliverInterrupt(vector: vector) { return reason }
     return nil
-  }
-
-  /// Enters system-management mode if there is an interrupt of that kind. Its save area has no
-  /// place for the shadow of STI, so that instruction completes first.
-  private func takeManagement() {
-    guard cpu.inManagement == 0 else { return }
-    guard cpu.interruptShadow == 0 || cpu.halted != 0 else { return doorbell.ring() }
-    if environment.takeSystemManagement() { enterManagement() }
   }
 }

@@ -16,7 +16,7 @@ package struct CPUState: BitwiseCopyable {
   package var savedFlags: UInt16 = 0x0200
   /// Current privilege level, 0 to 3.
   package var privilege: UInt8 = 0
-  /// Not zero: the next instruction boundary takes no interrupt (after STI, MOV SS).
+  /// An ``InterruptShadow``; not zero: the next instruction boundary takes no interrupt.
   package var interruptShadow: UInt8 = 0
   /// Not zero: what the engine derives from the segment registers is out of date.
   var segmentsChanged: UInt8 = 1

@@ -106,8 +106,10 @@ struct RunState: BitwiseCopyable {
   var codeWriteSeen: UInt32 = 0
   /// The ``StopReason`` of leaving.
   var stopReason: UInt64 = 0
-  /// Not zero while one instruction runs alone because of RFLAGS.TF.
+  /// Not zero while one instruction runs alone to be followed by a trap: bit 0 for a ``DebugPlan``,
+  /// bit 1 because RFLAGS.TF was set before it.
   var isStepping: UInt32 = 0
+  static let guestStep: UInt32 = 2
   /// Not zero while the guest's x87 registers are the host's and its vectors in the vector area,
   /// in a helper that keeps no complete image.
   var hasLiveVectors: UInt32 = 0

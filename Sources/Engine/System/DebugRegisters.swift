@@ -12,12 +12,13 @@ extension Processor {
   func moveToDebug(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
     let number = try debugRegister(instruction)
     let value = register(modRMRegisterOperand(instruction), size: cpu.is64Bit ? 8 : 4)
+    guard number < 6 || value >> 32 == 0 else { throw .protection }
+    // Without breakpoints nobody has looked for RF's end.
+    cpu.systemFlags &= ~RFLAGS.resume.rawValue
     switch number {
     case 6:
-      guard value >> 32 == 0 else { throw .protection }
       cpu.debugRegisters[6] = (value & 0xe00f) | 0xffff_0ff0
     case 7:
-      guard value >> 32 == 0 else { throw .protection }
       cpu.debugRegisters[7] = (value & 0xffff_2bff) | 0x400
       debugChanged()
       return .nextInNewMode

@@ -76,6 +76,8 @@ extension Processor {
     }
     cpu.halted = 0
     cpu.interruptShadow = 0
+    // An instruction that leads to a handler is not followed by the trap of a step.
+    run.isStepping &= ~RunState.guestStep
   }
 
   private func event(for fault: GuestFault) -> Event {
@@ -156,7 +158,13 @@ extension Processor {
   /// INT1: a debug trap, whatever the gate's privilege.
   func debugTrap(_ instruction: borrowing Instruction) throws(GuestFault) -> Outcome {
     cpu.debugRegisters[7] &= ~0x2000
-    return try trap(ExceptionVector.debug.rawValue, instruction, isSoftware: false)
+    let outcome = try trap(ExceptionVector.debug.rawValue, instruction, isSoftware: false)
+    // Breakpoints that waited for MOV SS are reported with it.
+    if run.debugHits != 0 {
+      cpu.debugRegisters[6] = (cpu.debugRegisters[6] & ~0xf) | UInt64(run.debugHits)
+      run.debugHits = 0
+    }
+    return outcome
   }
 
   private func trap(

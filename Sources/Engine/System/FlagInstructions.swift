@@ -94,7 +94,7 @@ extension Processor {
     case .own:
       if cpu.hasFlag(.interrupt) { return .next }
       cpu.systemFlags |= RFLAGS.interrupt.rawValue
-      cpu.interruptShadow = 1
+      cpu.interruptShadow = InterruptShadow.setInterrupt
       return .nextInNewMode
     case .virtual:
       if cpu.hasFlag(.virtualInterruptPending) { throw .protection }

@@ -124,6 +124,8 @@ extension Processor {
 
   func halt() throws(GuestFault) -> Outcome {
     try requireSupervisor()
+    // The trap of a step follows, and ends the halt.
+    if run.isStepping & RunState.guestStep != 0 { return .next }
     cpu.halted = 1
     return .stop(.halted)
   }

@@ -14,7 +14,7 @@ extension Processor {
     } else if cpu.is64Bit {
       try returnLong(size)
     } else {
-      try returnProtected(size)
+      try returnProtected(size, instruction.length)
     }
     if cpu.nmiBlocked != 0 {
       cpu.nmiBlocked = 0
@@ -73,10 +73,10 @@ extension Processor {
   }
 
   /// From 16- or 32-bit code of protected mode, in long mode or not.
-  private func returnProtected(_ size: UInt8) throws(GuestFault) {
+  private func returnProtected(_ size: UInt8, _ length: UInt8) throws(GuestFault) {
     if cpu.hasFlag(.nestedTask) {
       if cpu.isLongMode { throw .protection }
-      try returnFromTask()
+      try returnFromTask(length)
       return
     }
     var stack = currentStack

@@ -28,8 +28,12 @@ extension Processor {
   package var timeStamp: UInt64 { scaledTimeStamp &+ cpu.timeStampOffset }
 
   /// The host's time-stamp counter at the guest's rate.
-  private var scaledTimeStamp: UInt64 {
-    let host = apus_read_time_stamp()
+  private var scaledTimeStamp: UInt64 { scaled(apus_read_time_stamp()) }
+
+  /// What the guest sees, or saw, when the host's counter has a value.
+  package func timeStamp(atHost host: UInt64) -> UInt64 { scaled(host) &+ cpu.timeStampOffset }
+
+  private func scaled(_ host: UInt64) -> UInt64 {
     guard run.timeStampScale != 1 << 48 else { return host }
     let product = host.multipliedFullWidth(by: run.timeStampScale)
     return product.high << 16 | product.low >> 48

@@ -91,7 +91,7 @@ extension Processor {
   /// MOV and POP to SS hold interrupts off for one instruction; a new SS or a 32-bit segment's new
   /// shape needs other translations.
   func finishSegmentLoad(_ name: SegmentName) -> Outcome {
-    if name == .ss { cpu.interruptShadow = 1 }
+    if name == .ss { cpu.interruptShadow = InterruptShadow.stackSegment }
     return cpu.is64Bit ? .next : .nextInNewMode
   }
 

@@ -11,7 +11,7 @@ extension Processor {
 
   /// Whether CPUID names a vendor whose processors take SYSCALL outside 64-bit mode, and have no
   /// SYSENTER in long mode.
-  private var isAMD: Bool {
+  var isAMD: Bool {
     environment.identify(leaf: 0, subleaf: 0).ebx == 0x6874_7541  // "Auth"
   }
 
@@ -36,6 +36,7 @@ extension Processor {
       cpu.instructionPointer = cpu.star & 0xffff_ffff
     }
     enterFlat(selector & 0xfffc, stack: (selector & 0xfffc) &+ 8, privilege: 0)
+    stepByNewFlags()
     return .jumped
   }
 
@@ -60,7 +61,14 @@ extension Processor {
       (isLong ? selector &+ 16 : selector) | 3, stack: (selector &+ 8) | 3, privilege: 3,
       isLong: isLong)
     cpu.instructionPointer = target
+    stepByNewFlags()
     return .jumped
+  }
+
+  /// SYSCALL and SYSRET trap if the flags that they leave say so, not those before.
+  private func stepByNewFlags() {
+    run.isStepping &= ~RunState.guestStep
+    if cpu.hasFlag(.trap) { run.isStepping |= RunState.guestStep }
   }
 
   func systemEnter() throws(GuestFault) -> Outcome {

@@ -31,11 +31,12 @@ private struct TaskState: BitwiseCopyable {
 
 /// Hardware task switching. Reference: SDM vol. 3A, section 7.3.
 extension Processor {
-  /// IRET with NT set.
-  func returnFromTask() throws(GuestFault) {
+  /// IRET with NT set; when the task it leaves is called again, it goes on behind the IRET.
+  func returnFromTask(_ length: UInt8) throws(GuestFault) {
     let link = try readLinear(cpu[.task].base & linearMask, size: 2, as: .tableRead)
     let selector = UInt16(truncatingIfNeeded: link)
-    try switchTask(to: selector, cause: .taskReturn, returnAddress: cpu.instructionPointer, 0)
+    let next = (cpu.instructionPointer &+ UInt64(length)) & 0xffff_ffff
+    try switchTask(to: selector, cause: .taskReturn, returnAddress: next, 0)
   }
 
   /// Saves the current task and loads another. What faults once the new task's registers are in

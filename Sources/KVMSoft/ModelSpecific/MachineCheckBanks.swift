@@ -73,8 +73,15 @@ struct MachineCheckBanks {
       corrected[index] = value
     default:
       guard let index = bank(number) else { return nil }
-      // A guest can only clear what a bank reports, and switch all errors of it on or off.
-      guard byHost || value == 0 || index % 4 == 0 else { return false }
+      // All errors of a bank are switched on or off; but kernels spare bits 0 and 10, and may. A
+      // guest can only clear the status.
+      let isTaken: Bool =
+        switch index % 4 {
+        case 0: value == 0 || value | 1 << 10 | 1 == .max
+        case 1: byHost || value == 0
+        default: true
+        }
+      guard isTaken else { return false }
       registers[index] = value
     }
     return true

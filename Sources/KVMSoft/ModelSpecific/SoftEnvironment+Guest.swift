@@ -4,7 +4,7 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
-    if !offersParavirtual(number) || number == ModelSpecificNumber.managementBase { return nil }
+    if !offersParavirtual(number) || isHidden(number) { return nil }
     if number == ModelSpecificNumber.platformInformation,
       machine.argument(of: .msrPlatformInfo) == 0
     {
@@ -21,6 +21,7 @@ extension SoftEnvironment {
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
     if !offersParavirtual(number) || isFixedForGuest(number, value) { return false }
+    if !offersMitigation(number) { return false }
     let isOffered = offersHyperV(number) && machineCheck.offers(number)
     if machine.ignoresModelSpecific { return isOffered && write() }
     let isAllowed = machine.allows(number, isWrite: true)
@@ -43,6 +44,28 @@ extension SoftEnvironment {
     !enforcesFeatures || identity.paravirtualFeatures >> bit & 1 != 0
   }
 
+  /// Whether the guest cannot read a register: SMBASE, commands, and what CPUID does not offer.
+  private func isHidden(_ number: UInt32) -> Bool {
+    switch number {
+    case ModelSpecificNumber.managementBase, ModelSpecificNumber.predictionCommand,
+      ModelSpecificNumber.flushCommand:
+      true
+    default: !offersMitigation(number)
+    }
+  }
+
+  /// Whether CPUID offers what a register controls, for those of speculative execution.
+  private func offersMitigation(_ number: UInt32) -> Bool {
+    switch number {
+    case ModelSpecificNumber.speculationControl:
+      (identity[7, 0].edx & 0x8c00_0000) | (identity[0x8000_0008, 0].ebx & 0x100_c000) != 0
+    case ModelSpecificNumber.predictionCommand:
+      (identity[7, 0].edx & 1 << 26) | (identity[0x8000_0008, 0].ebx & 1 << 12) != 0
+    case ModelSpecificNumber.flushCommand: identity[7, 0].edx & 1 << 28 != 0
+    default: true
+    }
+  }
+
   /// Whether only whoever runs the guest may write a register, or its bits that would change.
   private func isFixedForGuest(_ number: UInt32, _ value: UInt64) -> Bool {
     switch number {
@@ -61,6 +84,8 @@ extension SoftEnvironment {
 
   func identify(leaf: UInt32, subleaf: UInt32) -> CPUIDResult {
     var answer = identity[leaf, subleaf]
+    // The local APIC is there while it is enabled.
+    if leaf == 1, apicBase >> 11 & 1 == 0 { answer.edx &= ~(1 << 9) }
     if leaf == 1, !machine.has(.monitorWhateverEnabled) {
       let enabled = models.read(ModelSpecificNumber.miscellaneousEnable) ?? 0
       answer.ecx &= ~(1 << 3)
@@ -99,6 +124,10 @@ private enum HypercallNumber {
 private enum ModelSpecificNumber {
   /// MSR_PLATFORM_INFO
   static let platformInformation: UInt32 = 0xce
+  /// IA32_SPEC_CTRL, IA32_PRED_CMD and IA32_FLUSH_CMD
+  static let speculationControl: UInt32 = 0x48
+  static let predictionCommand: UInt32 = 0x49
+  static let flushCommand: UInt32 = 0x10b
   /// IA32_SMBASE
   static let managementBase: UInt32 = 0x9e
   /// IA32_MISC_ENABLE, and its bit that enables MONITOR.

@@ -56,7 +56,7 @@ extension SoftEnvironment {
       return true
     }
     if Register.systemTime.contains(number) {
-      clock.setSystemTime(value, in: memory, timeStamp: processor?.timeStamp ?? 0)
+      clock.setSystemTime(value, in: memory, of: processor)
       return true
     }
     if number == Register.stealTime { return steal.set(value) }
@@ -84,14 +84,14 @@ extension SoftEnvironment {
     knownOffset = offset
     chips?.controller.timestampChanged(
       processor: index, to: (counter: processor.timeStamp, kilohertz: clock.kilohertz))
-    clock.setSystemTime(clock.systemTime, in: memory, timeStamp: processor.timeStamp)
+    clock.setSystemTime(clock.systemTime, in: memory, of: processor)
     partition.counterChanged()
     publishReferenceTime()
   }
 
   /// Shows the guest what has become of the time since it ran last.
   func refreshTime() {
-    if clock.isStale { clock.publish(in: memory, timeStamp: processor?.timeStamp ?? 0) }
+    if clock.isStale { clock.publish(in: memory, of: processor) }
     if partition.isStale(clock.timeline.generation) { publishReferenceTime() }
     steal.update(in: memory)
   }

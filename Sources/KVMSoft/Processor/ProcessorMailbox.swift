@@ -7,7 +7,8 @@ import Synchronization
 /// What other threads want of one processor, and how they get its attention.
 final class ProcessorMailbox: Sendable {
   struct State: Sendable {
-    var hasNonMaskable = false
+    /// Non-maskable interrupts; two at most, one of which can only be delivered at once.
+    var nonMaskable: UInt8 = 0
     var hasSystemManagement = false
     /// INIT came.
     var isReset = false
@@ -34,7 +35,7 @@ final class ProcessorMailbox: Sendable {
     state.withLock { state in
       switch event {
       case .interrupt: break
-      case .nonMaskable: state.hasNonMaskable = true
+      case .nonMaskable: state.nonMaskable = min(state.nonMaskable + 1, 2)
       case .initialize: state.isReset = true
       case .startup(let vector): state.startup = vector
       case .endOfInterrupt(let vector): state.ended = vector
@@ -77,15 +78,22 @@ final class ProcessorMailbox: Sendable {
     }
   }
 
-  var hasNonMaskable: Bool { state.withLock { $0.hasNonMaskable } }
+  var hasNonMaskable: Bool { state.withLock { $0.nonMaskable != 0 } }
 
-  /// Takes a non-maskable interrupt.
-  func takeNonMaskable() -> Bool {
+  /// Takes a non-maskable interrupt. While they are blocked, one waits and more are lost.
+  func takeNonMaskable(isBlocked: Bool = false) -> Bool {
     state.withLock { state in
-      defer { state.hasNonMaskable = false }
-      return state.hasNonMaskable
+      guard !isBlocked, state.nonMaskable != 0 else {
+        state.nonMaskable = min(state.nonMaskable, 1)
+        return false
+      }
+      state.nonMaskable -= 1
+      return true
     }
   }
+
+  /// Sets how many non-maskable interrupts wait.
+  func setNonMaskable(_ count: UInt8) { state.withLock { $0.nonMaskable = min(count, 2) } }
 
   /// Whether a system-management interrupt waits.
   var hasSystemManagement: Bool {

@@ -18,7 +18,11 @@ extension SoftCPU: EventfulCPU {
     if let vector = environment.queuedInterrupt {
       (events.interrupt.isInjected, events.interrupt.vector) = (true, vector)
     }
-    if processor.cpu.interruptShadow != 0 { events.interrupt.shadow = .setInterruptFlag }
+    let shadow = processor.cpu.interruptShadow
+    if shadow != 0 {
+      events.interrupt.shadow =
+        Engine.InterruptShadow.isOfStack(shadow) ? .moveToStackSegment : .setInterruptFlag
+    }
     events.nonMaskable.pending = mailbox.hasNonMaskable ? 1 : 0
     events.nonMaskable.isBlocked = processor.cpu.nmiBlocked != 0
     events.systemManagement = systemManagement
@@ -38,14 +42,18 @@ extension SoftCPU: EventfulCPU {
     processor.pendingException = exception
     environment.queuedInterrupt = events.interrupt.isInjected ? events.interrupt.vector : nil
     if events.valid.contains(.shadow) {
-      processor.cpu.interruptShadow = events.interrupt.shadow.isEmpty ? 0 : 1
+      let shadow = events.interrupt.shadow
+      processor.cpu.interruptShadow =
+        shadow.isEmpty
+        ? 0
+        : shadow.contains(.moveToStackSegment)
+          ? Engine.InterruptShadow.stackSegment : Engine.InterruptShadow.setInterrupt
     }
     let wasBlocked = processor.cpu.nmiBlocked != 0
     processor.cpu.nmiBlocked = events.nonMaskable.isBlocked ? 1 : 0
     if events.nonMaskable.isInjected { mailbox.post(.nonMaskable) }
     if events.valid.contains(.nonMaskablePending), !events.nonMaskable.isInjected {
-      _ = mailbox.takeNonMaskable()
-      if events.nonMaskable.pending != 0 { mailbox.post(.nonMaskable) }
+      mailbox.setNonMaskable(events.nonMaskable.pending)
     }
     // An injected one is to be delivered although it already blocks others.
     if events.nonMaskable.isInjected && !wasBlocked { processor.cpu.nmiBlocked = 0 }

@@ -14,8 +14,11 @@ extension SoftCPU: IdentifiedCPU {
   static func lasting(_ entries: [CPUIDEntry]) -> [CPUIDEntry] {
     entries.map { entry in
       var entry = entry
-      // OSXSAVE and MONITOR; the size of what XCR0 enables.
-      if entry.leaf == 1 { entry.ecx &= ~(1 << 27 | 1 << 3) }
+      // OSXSAVE, MONITOR and APIC; the size of what XCR0 enables.
+      if entry.leaf == 1 {
+        entry.ecx &= ~(1 << 27 | 1 << 3)
+        entry.edx &= ~(1 << 9)
+      }
       if entry.leaf == 0xd { entry.ebx = 0 }
       return entry
     }

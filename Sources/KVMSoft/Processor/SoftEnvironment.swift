@@ -172,7 +172,7 @@ final class SoftEnvironment: ProcessorEnvironment {
     queuedInterrupt == nil && chips?.controller.takesExternalInterrupts(processor: index) ?? true
   }
 
-  func takeNonMaskable(isBlocked: Bool) -> Bool { !isBlocked && mailbox.takeNonMaskable() }
+  func takeNonMaskable(isBlocked: Bool) -> Bool { mailbox.takeNonMaskable(isBlocked: isBlocked) }
 
   func takeSystemManagement() -> Bool {
     guard mailbox.takeSystemManagement() else { return false }
@@ -226,7 +226,10 @@ final class SoftEnvironment: ProcessorEnvironment {
 
   /// Writes a register of the local APIC's; `false` raises #GP.
   func writeLocalAPIC(_ number: UInt32, _ value: UInt64) -> Bool {
-    if number == 0x1b, isHostWriting { return restoreAPICBase(value) }
+    if number == 0x1b {
+      guard value >> UInt64(addressBits) == 0 else { return false }
+      if isHostWriting { return restoreAPICBase(value) }
+    }
     guard let chips else { return false }
     let isTaken = chips.controller.writeModelSpecific(number, value: value, processor: index) {
       (counter: processor?.timeStamp ?? 0, kilohertz: clock.kilohertz)

@@ -48,13 +48,18 @@ extension SoftCPU {
   /// Reserved bits are clear, and the x2APIC is on only where the APIC is.
   private func isValid(apicBase value: UInt64) -> Bool {
     let (enabled, extended): (UInt64, UInt64) = (1 << 11, 1 << 10)
-    var reserved: UInt64 = 0x2ff | ~((1 << UInt64(Processor.physicalAddressBits)) - 1)
+    var reserved: UInt64 = 0x2ff | ~((1 << UInt64(environment.addressBits)) - 1)
     if environment.identityOrAll[1, 0].ecx >> 21 & 1 == 0 { reserved |= extended }
     return value & reserved == 0 && (value & extended == 0 || value & enabled != 0)
   }
 }
 
 extension SoftEnvironment {
+  /// How many bits CPUID says that physical addresses have.
+  var addressBits: UInt32 {
+    min(identityOrAll[0x8000_0008, 0].eax & 0xff, UInt32(Processor.physicalAddressBits))
+  }
+
   /// What CPUID answers; before that has been set, all that there is.
   var identityOrAll: CPUIDTable { identity.isEmpty ? Self.everything : identity }
 

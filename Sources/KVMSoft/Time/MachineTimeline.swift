@@ -9,6 +9,8 @@ final class MachineTimeline: Sendable {
     var offset: UInt64
     /// Where the guest keeps the time of day at which its clock began; zero for nowhere.
     var wallClock: UInt64 = 0
+    /// What all processors' pages count from, since one was first filled in.
+    var base: ClockBase?
   }
 
   private let state: Mutex<State>
@@ -22,6 +24,18 @@ final class MachineTimeline: Sendable {
 
   /// The guest's time now.
   var nanoseconds: UInt64 { state.withLock { HostClock.nanoseconds &+ $0.offset } }
+
+  /// A moment that all processors' clocks count from, so that they agree to the tick.
+  var base: ClockBase {
+    state.withLock { state in
+      if let base = state.base { return base }
+      let base = ClockBase(
+        hostTimeStamp: HostProcessor.timeStamp,
+        nanoseconds: HostClock.nanoseconds &+ state.offset)
+      state.base = base
+      return base
+    }
+  }
 
   /// The time of day, in nanoseconds since 1970, at which the guest's clock showed zero.
   var wallStart: UInt64 { HostClock.wallNanoseconds &- nanoseconds }
@@ -47,7 +61,16 @@ final class MachineTimeline: Sendable {
       // Time never runs backwards, whatever the time of day does.
       if now > realTime { nanoseconds &+= now - realTime }
     }
-    state.withLock { $0.offset = nanoseconds &- HostClock.nanoseconds }
+    state.withLock { state in
+      state.offset = nanoseconds &- HostClock.nanoseconds
+      state.base = nil
+    }
     changes.add(1, ordering: .releasing)
   }
+}
+
+/// The same moment by the host's counter and by the machine's clock.
+struct ClockBase {
+  var hostTimeStamp: UInt64
+  var nanoseconds: UInt64
 }

@@ -38,9 +38,9 @@ final class ParavirtualClock {
   }
 
   /// Takes the address of a `pvclock_vcpu_time_info`, with bit 0 to enable it, and fills it in.
-  func setSystemTime(_ value: UInt64, in memory: ProcessorGroup, timeStamp: UInt64) {
+  func setSystemTime(_ value: UInt64, in memory: ProcessorGroup, of processor: Processor?) {
     systemTime = value
-    if isEnabled { publish(in: memory, timeStamp: timeStamp) }
+    if isEnabled { publish(in: memory, of: processor) }
   }
 
   /// Has the page tell of a pause (KVM_KVMCLOCK_CTRL); returns `false` when there is no page.
@@ -56,12 +56,13 @@ final class ParavirtualClock {
   private static let stable: UInt8 = 1
   private static let paused: UInt8 = 2
 
-  /// Fills the page in: at `timeStamp` of the guest's counter it is now.
-  func publish(in memory: ProcessorGroup, timeStamp: UInt64) {
+  /// Fills the page in, with what the processor's counter was at the clock's base.
+  func publish(in memory: ProcessorGroup, of processor: Processor?) {
     shown = timeline.generation
+    let base = timeline.base
+    let timeStamp = processor?.timeStamp(atHost: base.hostTimeStamp) ?? 0
     let address = systemTime & ~3
     let (factor, shift) = Self.scale(kilohertz: kilohertz)
-    let nanoseconds = timeline.nanoseconds
     // The guest clears the pause itself.
     let before = (try? memory.load(UInt8.self, at: address &+ 29)) ?? 0
     let flags = Self.stable | (tellsPause ? Self.paused : before & Self.paused)
@@ -70,7 +71,7 @@ final class ParavirtualClock {
     let version = ((try? memory.load(UInt32.self, at: address)) ?? 0) | 1
     try? memory.store(version, at: address)
     try? memory.store(timeStamp, at: address &+ 8)
-    try? memory.store(nanoseconds, at: address &+ 16)
+    try? memory.store(base.nanoseconds, at: address &+ 16)
     try? memory.store(factor, at: address &+ 24)
     try? memory.store(UInt8(bitPattern: shift), at: address &+ 28)
     try? memory.store(flags, at: address &+ 29)

@@ -21,6 +21,71 @@ where
         #expect(try guest.run() == .portWrite(0x80, value: 2, size: 1))
         #expect(try guest.cpu.events().nonMaskable.isBlocked == false)
       },
+      Check("two non-maskable interrupts at once are both delivered") { backend in
+        // out 0x80, al; hlt
+        let guest = try RealGuest(
+          backend, [0xe6, 0x80, 0xf4], handlers: [2: [0xb0, 2, 0xe6, 0x81, 0xcf]])
+        try guest.cpu.raiseNonMaskable()
+        try guest.cpu.raiseNonMaskable()
+        #expect(try guest.run() == .portWrite(0x81, value: 2, size: 1))
+        #expect(try guest.run() == .portWrite(0x81, value: 2, size: 1))
+        #expect(try guest.run() == .portWrite(0x80, value: 2, size: 1))
+      },
+      Check("a non-maskable interrupt waits for the end of an interrupt shadow") { backend in
+        // out 0x80, al; out 0x82, al; hlt
+        let guest = try RealGuest(
+          backend, [0xe6, 0x80, 0xe6, 0x82, 0xf4], handlers: [2: [0xe6, 0x81, 0xcf]])
+        var events = try guest.cpu.events()
+        events.valid = .shadow
+        events.interrupt.shadow = .setInterruptFlag
+        try guest.cpu.setEvents(events)
+        try guest.cpu.raiseNonMaskable()
+        #expect(try guest.run() == .portWrite(0x80, value: 0, size: 1))
+        #expect(try guest.run() == .portWrite(0x81, value: 0, size: 1))
+      },
+      Check("the guest's own steps trap behind POPF, but not behind MOV SS") { backend in
+        let code: [UInt8] = [
+          0x31, 0xdb, 0x8c, 0xd1,  // xor bx, bx; mov cx, ss
+          0x9c, 0x58, 0x50, 0x80, 0xcc, 0x01, 0x50,  // pushf; pop ax; push ax; or ah, 1; push ax
+          0x9d, 0x90, 0x8e, 0xd1, 0x90, 0x9d, 0x90,  // popf; nop; mov ss, cx; nop; popf; nop
+          0x88, 0xd8, 0xe6, 0x80, 0xf4,  // mov al, bl; out 0x80, al; hlt
+        ]
+        // inc bx; iret
+        let guest = try RealGuest(backend, code, handlers: [1: [0x43, 0xcf]])
+        #expect(try guest.run() == .portWrite(0x80, value: 3, size: 1))
+      },
+      Check("CPUID has the local APIC while it is enabled") { backend in
+        let code: [UInt8] = [
+          0x66, 0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32,  // mov ecx, IA32_APIC_BASE; rdmsr
+          0x80, 0xe4, 0xf7, 0x0f, 0x30,  // and ah, 0xf7; wrmsr
+          0x66, 0xb8, 1, 0, 0, 0, 0x0f, 0xa2,  // mov eax, 1; cpuid
+          0x88, 0xf0, 0x24, 0x02, 0xe6, 0x80, 0xf4,  // mov al, dh; and al, 2; out 0x80, al; hlt
+        ]
+        let guest = try RealGuest(backend, code)
+        #expect(try guest.run() == .portWrite(0x80, value: 0, size: 1))
+      },
+      Check("a guest has the registers of mitigations that CPUID offers") { backend in
+        // mov ecx, IA32_SPEC_CTRL; rdmsr
+        let guest = try RealGuest(
+          backend, [0x66, 0xb9, 0x48, 0, 0, 0, 0x0f, 0x32],
+          handlers: [13: [0xb0, 13, 0xe6, 0x80, 0xf4]])
+        var entries = try backend.supportedCPUID()
+        for index in entries.indices {
+          if entries[index].leaf == 7 { entries[index].edx = 0 }
+          if entries[index].leaf == 0x8000_0008 { entries[index].ebx = 0 }
+        }
+        try guest.cpu.setCPUID(entries)
+        #expect(try guest.run() == .portWrite(0x80, value: 13, size: 1))
+      },
+      Check("a bank's errors are switched on or off together") { backend in
+        let guest = try RealGuest(backend, [0xf4])
+        try guest.cpu.setMachineCheckCapabilities(1)
+        func takes(_ value: UInt64) throws -> Bool {
+          try guest.cpu.writeModelSpecific([ModelSpecificRegister(0x400, value)]) == 1
+        }
+        #expect(try !takes(0xaaaa))
+        #expect(try takes(0) && takes(.max) && takes(~0x401))
+      },
       Check("events come back as they were set") { backend in
         let guest = try RealGuest(backend, [0xf4])
         var events = try guest.cpu.events()
