@@ -34,6 +34,9 @@ struct BlockMode: OptionSet, BitwiseCopyable, Hashable {
   /// The code segment goes beyond 64 KiB: cutting an instruction pointer to 16 bits changes it.
   static let wideCode = BlockMode(rawValue: 1 << 14)
 
+  /// Each access is checked by itself, see ``AccessGroup``.
+  static let ungrouped = BlockMode(rawValue: 1 << 15)
+
   /// The same mode, seeing memory through another view.
   func seeing(_ view: MemoryView) -> BlockMode {
     BlockMode(rawValue: rawValue & ~0xc | UInt64(view.rawValue) << 2)

@@ -24,7 +24,7 @@ extension Processor {
       }
       let mode = blockMode
       run.isAlone = mode.contains(.single) ? 1 : 0
-      run.wantsAlone = 0
+      (run.wantsAlone, run.wantsUngrouped) = (0, 0)
       if let known = knownEntry(linear, mode) { return known }
       do throws(GuestFault) {
         let index = try block(at: linear, mode)
@@ -61,6 +61,7 @@ extension Processor {
     if !cpu.cr0.isDisjoint(with: [.taskSwitched, .emulation]) { mode.insert(.floatingTrap) }
     if !cpu.cr4.contains(.fxsr) { mode.insert(.noSSE) }
     if !cpu.cr4.contains(.xsave) || cpu.xcr0 & 6 != 6 { mode.insert(.noAVX) }
+    if run.wantsUngrouped != 0 { mode.insert(.ungrouped) }
     if (run.wantsAlone | run.isStepping) != 0 || cpu.interruptShadow != 0 { mode.insert(.single) }
     return mode
   }
@@ -115,7 +116,7 @@ extension Processor {
       index = made
     }
     cpu.codePage = linear & ~0xfff
-    if !mode.contains(.single) {
+    if mode.isDisjoint(with: [.single, .ungrouped]) {
       useJumpCache(for: pageless)
       let entry = translation.store[block: index].crossPageEntry
       jumpCache.enter(

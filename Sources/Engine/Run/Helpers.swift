@@ -19,6 +19,14 @@ let helperAccess: Helper = { processor, info, linear, continuation in
   }
 }
 
+/// The check of a group of accesses failed. `info` is the first's ``AccessSite``, whose size is the
+/// group's; `linear` its lowest address.
+let helperGroup: Helper = { processor, info, linear, continuation in
+  with(processor) {
+    $0.fillForGroup(AccessSite(rawValue: UInt32(truncatingIfNeeded: info)), linear, continuation)
+  }
+}
+
 /// An access that a segment may not allow. `info` is a ``SegmentSite``, `offset` the offset.
 let helperSegment: Helper = { processor, info, offset, continuation in
   with(processor) {

@@ -125,6 +125,7 @@ extension Processor {
     let exit = store[exit: index]
     let linear = cpu.codePage &+ UInt64(bitPattern: Int64(exit.target))
     setInstructionPointer(linear: linear)
+    run.wantsUngrouped = exit.mode.contains(.ungrouped) ? 1 : 0
     let flushes = store.count.flushes
     let entry = dispatch()
     guard flushes == store.count.flushes, exit.linked == 0 else { return entry }

@@ -12,6 +12,7 @@ struct Thunks: BitwiseCopyable {
   var enter: UInt32 = 0
   var leave: UInt32 = 0
   var access: UInt32 = 0
+  var group: UInt32 = 0
   var segment: UInt32 = 0
   var commit: UInt32 = 0
   var system: UInt32 = 0
@@ -48,6 +49,9 @@ struct Thunks: BitwiseCopyable {
     leave = start()
     Self.emitLeave(&writer)
     access = thunk(helperAccess)
+    group = start()
+    Self.emitGroupMiss(&writer)
+    _ = thunk(helperGroup)
     segment = thunk(helperSegment)
     commit = thunk(helperCommit)
     system = thunk(helperSystem)

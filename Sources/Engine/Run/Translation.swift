@@ -9,6 +9,7 @@ final class Translation {
   let instructions: UnsafeMutablePointer<Instruction>
   let liveFlags: UnsafeMutablePointer<ArithmeticFlags>
   let cold: UnsafeMutablePointer<ColdStub>
+  private let groups: AccessGroups
   /// The guest's bytes that are being translated.
   let copy: UnsafeMutablePointer<UInt8>
   private let tables: Mapping
@@ -28,6 +29,7 @@ final class Translation {
       to: ArithmeticFlags.self, capacity: BlockTranslator.limit)
     unsafe cold = (base + 0x21000).bindMemory(
       to: ColdStub.self, capacity: BlockTranslator.coldLimit)
+    unsafe groups = AccessGroups(memory: base + 0x3e000)
     unsafe copy = (base + 0x3f000).bindMemory(
       to: UInt8.self, capacity: BlockTranslator.longest + 16)
     thunks = Thunks(into: store)
@@ -41,7 +43,7 @@ final class Translation {
     let start = unsafe store.cache.write(at: store.count.cursor)
     var translator = unsafe BlockTranslator(
       writer: CodeWriter(at: start), store: store, thunks: thunks, sites: sites, source: source,
-      instructions: instructions, liveFlags: liveFlags, cold: cold)
+      instructions: instructions, liveFlags: liveFlags, cold: cold, groups: groups)
     return translator.translate()
   }
 

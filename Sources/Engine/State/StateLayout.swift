@@ -75,6 +75,14 @@ struct RunState: BitwiseCopyable {
   /// A pointer that a helper found, for R11.
   var pointer: UInt64 = 0
   var spill: InlineArray<4, UInt64> = .init(repeating: 0)
+  /// By ``AccessGroup`` of the running block: what to add to a linear address of its page.
+  var groupAddends: InlineArray<16, UInt64> = .init(repeating: 0)
+  /// What a group's check that failed was called with, and where the size is in it.
+  var groupSite: UInt64 = 0
+  var groupAddress: UInt64 = 0
+  var siteSizeMask: UInt64 = AccessSite.sizeMask
+  /// Not zero: the next block does without groups.
+  var wantsUngrouped: UInt32 = 0
   /// The ``Processor``, unmanaged.
   var processor: UInt64 = 0
   /// Host and guest MXCSR and x87 control words across entry and exit.

@@ -35,6 +35,11 @@ struct BlockTranslator {
   let instructions: UnsafeMutablePointer<Instruction>
   let liveFlags: UnsafeMutablePointer<ArithmeticFlags>
   let cold: UnsafeMutablePointer<ColdStub>
+  var groups: AccessGroups
+  /// The groups whose check has been emitted, a bit each.
+  var checkedGroups: UInt32 = 0
+  /// The group whose addend RCX has.
+  var groupInScratch = AccessGroups.none
   var count = 0
   var coldCount = 0
   /// The instruction being emitted.
@@ -63,6 +68,7 @@ struct BlockTranslator {
   mutating func translate() -> Int32? {
     guard decodeBlock() else { return nil }
     findLiveFlags()
+    findAccessGroups()
     let crossPageEntry = unsafe store.cache.offset(of: writer.cursor)
     writer.add(.address, .address, nil, -Int32(source.offset), wide: isLong)
     writer.store(.address, .state(StateLayout.field(\.codePage)))

@@ -115,9 +115,7 @@ extension BlockTranslator {
 
   mutating func emitReturn() {
     let size = Int(instruction.operandSize)
-    emitStackAddress(0, .read, size: size)
-    let check = emitCheck(size: size, .read, plain: false)
-    emitLoad(.address, check.pointer, size: size)
+    emitLoad(.address, emitStackRead(size: size), size: size)
     emitCodeAddress()
     let released = instruction.immediateSize == 0 ? 0 : Int32(instruction.immediate & 0xffff)
     emitStackMove(Int32(size) + released)

@@ -3,6 +3,7 @@ extension BlockTranslator {
   ///
   /// Every loop passes one: it stands before each jump that may go backwards.
   mutating func emitPoll() {
+    groupInScratch = AccessGroups.none
     writer.load(.scratch, .state(StateLayout.field(\.attention)), wide: false)
     writer.bytes(0xe3, 0x0a)  // jrcxz over the call
     writer.byte(0xb9)  // mov ecx, offset: always five bytes
@@ -39,7 +40,7 @@ extension BlockTranslator {
     if isNear(Int64(nextOffset)) {
       writer.byte(0xe9)
       writer.word(0)
-      noteExit(to: Int64(nextOffset), mode: mode)
+      noteExit(to: Int64(nextOffset), mode: mode.subtracting(.ungrouped))
     } else {
       emitConstantLinear(Int64(nextOffset))
       emitCall(thunks.find)
@@ -86,7 +87,7 @@ extension BlockTranslator {
     store.count.exits += 1
     store[exit: exit] = BlockExit(
       patch: here - 4, stub: 0, target: Int32(target), linked: 0, nextIncoming: 0,
-      page: source.physical >> 12, mode: mode ?? self.mode)
+      page: source.physical >> 12, mode: mode ?? self.mode.subtracting(.ungrouped))
     var stub = ColdStub(kind: .exit, site: here - 4)
     stub.exit = exit
     _ = addCold(stub)
@@ -197,9 +198,7 @@ extension BlockTranslator {
   mutating func emitIndirectOffset() {
     if instruction.hasMemory {
       let size = Int(instruction.operandSize)
-      emitAddress(.read, size: size)
-      let check = emitCheck(size: size, .read, plain: false)
-      emitLoad(.address, check.pointer, size: size)
+      emitLoad(.address, emitRead(size: size), size: size)
     } else {
       let number = instruction.operands[0].number
       let operand =

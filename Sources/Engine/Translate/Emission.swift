@@ -6,6 +6,11 @@ extension BlockTranslator {
     if mode.contains(.floatingTrap) || mode.contains(.noSSE) || mode.contains(.noAVX) {
       if emitFloatingGate() { return }
     }
+    emitOperation()
+    if !keepsScratch { groupInScratch = AccessGroups.none }
+  }
+
+  private mutating func emitOperation() {
     switch instruction.operation {
     case .plain, .shiftByCount, .compareExchangeWide, .compareStringsIndex: emitOrdinary()
     case .noOperation, .cacheLineFlush: break
@@ -97,6 +102,10 @@ extension BlockTranslator {
     let accessed = instruction.hasMemory && !instruction.memoryAccess.isEmpty
     guard accessed else {
       if isVectorClear && !isLong { emitVectorClear() } else { emitBody(pointer: nil) }
+      return
+    }
+    if let group = groups.group(of: position, isStack: false) {
+      emitBody(pointer: emitGrouped(group, plain: needsPlainPointer))
       return
     }
     let write = instruction.memoryAccess.contains(.write)

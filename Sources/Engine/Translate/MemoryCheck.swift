@@ -20,7 +20,7 @@ enum StackStore: BitwiseCopyable {
 /// Code that runs rarely, emitted behind the block.
 struct ColdStub: BitwiseCopyable {
   enum Kind: UInt8, BitwiseCopyable {
-    case access, segment, exit, farExit
+    case access, group, segment, exit, farExit
     /// A branch beyond the code segment's limit: #GP(0).
     case codeLimit
   }
@@ -36,6 +36,8 @@ struct ColdStub: BitwiseCopyable {
   var size: UInt16 = 0
   var access: Access = []
   var isStack = false
+  /// For a group's check: whether a member writes.
+  var isGroupWritten = false
   /// For a segment check: which.
   var segment: UInt8 = 0
   /// For a far exit: whether the instruction goes there, as opposed to going on.
@@ -67,6 +69,7 @@ extension BlockTranslator {
   mutating func emitCheck(
     size: Int, _ access: Access, plain: Bool
   ) -> (pointer: HostOperand, stub: Int) {
+    groupInScratch = AccessGroups.none
     let write = access.contains(.write)
     let tags = Int32(write ? StateLayout.writeTags(view) : StateLayout.readTags(view))
     var stub = ColdStub(kind: .access, site: 0)
@@ -94,7 +97,7 @@ extension BlockTranslator {
   }
 
   /// R11 becomes the offset in the page, RCX the index.
-  private mutating func emitFastCheck(tags: Int32, size: Int) -> UInt32 {
+  mutating func emitFastCheck(tags: Int32, size: Int) -> UInt32 {
     writer.rotateRight(.scratch, .address, by: 12)
     writer.lowWord(.scratch, of: .scratch)
     writer.tableOperation(0x03, HostRegister.address.rawValue, index: .scratch, offset: tags)
@@ -106,7 +109,7 @@ extension BlockTranslator {
   }
 
   /// R11 stays the address, RCX becomes the index; the flags stay.
-  private mutating func emitFlagFreeCheck(tags: Int32, size: Int) -> UInt32 {
+  mutating func emitFlagFreeCheck(tags: Int32, size: Int) -> UInt32 {
     writer.rotateRight(.scratch, .address, by: 12)
     writer.lowWord(.scratch, of: .scratch)
     writer.tableOperation(0x8b, HostRegister.scratch.rawValue, index: .scratch, offset: tags)
@@ -159,6 +162,7 @@ extension BlockTranslator {
       offset = Int(stub.offset)
       switch stub.kind {
       case .access: emitColdAccess(stub)
+      case .group: emitColdGroup(stub)
       case .segment: emitColdSegment(stub)
       case .exit: emitColdExit(stub)
       case .farExit: emitFarJump(to: Int64(stub.target), isBranch: stub.isBranch)
@@ -219,15 +223,21 @@ struct AccessSite: BitwiseCopyable {
 
   init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  init(offset: UInt32, size: UInt32, access: Access, isStack: Bool) {
+  init(offset: UInt32, size: UInt32, access: Access, isStack: Bool, isGroupWritten: Bool = false) {
     rawValue =
       offset & 0xfff | size << 12 | UInt32(access.rawValue) << 24 | (isStack ? 1 << 26 : 0)
+      | (isGroupWritten ? 1 << 27 : 0)
   }
+
+  /// Where ``size`` is.
+  static let sizeMask: UInt64 = 0xfff << 12
 
   /// Offset of the instruction in the page.
   var offset: UInt64 { UInt64(rawValue & 0xfff) }
   var size: Int { Int(rawValue >> 12 & 0xfff) }
   var access: Access { Access(rawValue: UInt8(rawValue >> 24 & 3)) }
+  /// Of a group: whether a member writes, perhaps not the first.
+  var isGroupWritten: Bool { rawValue & 1 << 27 != 0 }
   /// Whether the operand is in the stack segment.
   var isStack: Bool { rawValue & 1 << 26 != 0 }
 }

@@ -17,6 +17,15 @@ extension BlockTranslator {
     }
   }
 
+  /// Checks the top of the stack, or what a frame's base points to, for a read.
+  mutating func emitStackRead(size: Int, base: HostRegister = .r15) -> HostOperand {
+    if let group = groups.group(of: position, isStack: true) {
+      return emitGrouped(group, stackBy: 0, base: base)
+    }
+    emitStackAddress(0, .read, size: size, base: base)
+    return emitCheck(size: size, .read, plain: false).pointer
+  }
+
   mutating func emitStackPush(_ value: StackStore, size: Int) {
     emitStackStore(value, size: size)
     emitStackMove(-Int32(size))
@@ -24,21 +33,28 @@ extension BlockTranslator {
 
   /// Checks the slot below the stack pointer and stores there.
   mutating func emitStackStore(_ value: StackStore, size: Int) {
+    if let group = groups.group(of: position, isStack: true) {
+      emitStore(value, to: emitGrouped(group, stackBy: -Int32(size)), by: .address)
+      return
+    }
     emitStackAddress(-Int32(size), .write, size: size)
     let check = emitCheck(size: size, .write, plain: true)
     emitStore(value, to: check.pointer)
     finishWrite(check.stub, body: .store(value))
   }
 
-  mutating func emitStore(_ value: StackStore, to pointer: HostOperand) {
+  /// - Parameter temporary: A register that the pointer does not need.
+  mutating func emitStore(
+    _ value: StackStore, to pointer: HostOperand, by temporary: HostRegister = .scratch
+  ) {
     let size = instruction.operandSize
     switch value {
     case .general(let guest):
       if let host = RegisterMap.host(guest) {
         emitStoreRegister(host, to: pointer, size: size)
       } else {
-        writer.load(.scratch, CodeWriter.slot(guest))
-        emitStoreRegister(.scratch, to: pointer, size: size)
+        writer.load(temporary, CodeWriter.slot(guest))
+        emitStoreRegister(temporary, to: pointer, size: size)
       }
     case .immediate(let constant):
       if size == 2 { writer.byte(0x66) }
@@ -49,12 +65,12 @@ extension BlockTranslator {
         writer.word(constant)
       }
     case .returnAddress(let distance):
-      writer.load(.scratch, .state(StateLayout.field(\.codePage)))
-      writer.add(.scratch, .scratch, nil, distance, wide: isLong)
-      emitStoreRegister(.scratch, to: pointer, size: size)
+      writer.load(temporary, .state(StateLayout.field(\.codePage)))
+      writer.add(temporary, temporary, nil, distance, wide: isLong)
+      emitStoreRegister(temporary, to: pointer, size: size)
     case .spill:
-      writer.load(.scratch, .state(StateLayout.run(\.spill)))
-      emitStoreRegister(.scratch, to: pointer, size: size)
+      writer.load(temporary, .state(StateLayout.run(\.spill)))
+      emitStoreRegister(temporary, to: pointer, size: size)
     }
   }
 
@@ -71,9 +87,7 @@ extension BlockTranslator {
   mutating func emitPush() {
     let size = Int(instruction.operandSize)
     if instruction.hasMemory {
-      emitAddress(.read, size: size)
-      let check = emitCheck(size: size, .read, plain: false)
-      emitLoad(.address, check.pointer, size: size)
+      emitLoad(.address, emitRead(size: size), size: size)
       writer.store(.address, .state(StateLayout.run(\.spill)))
       emitStackPush(.spill, size: size)
     } else if instruction.operands[0].kind == .general {
@@ -89,23 +103,22 @@ extension BlockTranslator {
       emitSystem(thunks.system)  // the operand's base is ESP, of which the pop moves SP
       return
     }
-    emitStackAddress(0, .read, size: size)
-    let check = emitCheck(size: size, .read, plain: false)
+    let pointer = emitStackRead(size: size)
     if instruction.hasMemory {
-      emitPopToMemory(from: check.pointer, size: size)
+      emitPopToMemory(from: pointer, size: size)
       return
     }
     let guest = instruction.operands[0].number
     if guest == 4 {
-      emitPopStackPointer(from: check.pointer, size: size)
+      emitPopStackPointer(from: pointer, size: size)
       return
     }
     if size >= 4 {
-      let host = RegisterMap.host(guest) ?? .scratch
-      writer.load(host, check.pointer, wide: size == 8)
-      if RegisterMap.host(guest) == nil { writer.store(.scratch, CodeWriter.slot(guest)) }
+      let host = RegisterMap.host(guest) ?? .address
+      writer.load(host, pointer, wide: size == 8)
+      if RegisterMap.host(guest) == nil { writer.store(.address, CodeWriter.slot(guest)) }
     } else {
-      emitLoad(.address, check.pointer, size: size)
+      emitLoad(.address, pointer, size: size)
       writer.storeWord(.address, RegisterMap.operand(guest))
     }
     emitStackMove(Int32(size))
@@ -134,10 +147,9 @@ extension BlockTranslator {
 
   mutating func emitLeave() {
     let size = Int(instruction.operandSize)
-    emitStackAddress(0, .read, size: size, base: .rbp)
-    let check = emitCheck(size: size, .read, plain: false)
+    let pointer = emitStackRead(size: size, base: .rbp)
     emitStackMove(Int32(size), base: .rbp)
     if size == 2 { writer.byte(0x66) }  // the rest of RBP stays
-    writer.load(.rbp, check.pointer, wide: size == 8)
+    writer.load(.rbp, pointer, wide: size == 8)
   }
 }
