@@ -8,6 +8,9 @@ public enum HostClock {
   /// Nanoseconds since 1970, UTC.
   public static var wallNanoseconds: UInt64 { read(CLOCK_REALTIME) }
 
+  /// Nanoseconds of processor time that this thread has used.
+  public static var threadNanoseconds: UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
+
   private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
     guard unsafe clock_gettime(clock, &time) == 0 else { return 0 }

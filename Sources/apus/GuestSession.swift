@@ -114,6 +114,8 @@ final class GuestSession<Backend: Hypervisor> {
   private func conclude() throws(Failure) -> Int32 {
     let end = machine.end
     machine.stop()
+    // A profile is complete when the processors have ended.
+    if plan.isProfiled { _ = machine.wait() }
     input?.close()
     let news = streams.news.withLock { $0 }
     if verdict == nil, plan.mode == .report, news.exit != nil {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Glibc
 import Host
 import HostBackends
@@ -50,6 +51,8 @@ struct Run: ParsableCommand {
   @Flag(name: [.short, .long], help: "Show the kernel's console where it would stay hidden.")
   var verbose = false
 
+  @OptionGroup var profiling: ProfileOptions
+
   @Argument(parsing: .postTerminator, help: "A command to run in the guest, after --.")
   var command: [String] = []
 
@@ -63,6 +66,9 @@ struct Run: ParsableCommand {
     } catch {
       throw Failure(error)
     }
+    let symbols = try profiling.symbols.map { path throws(Failure) in try SymbolTable(path: path) }
+    let profile = profiling.isWanted ? Profile.begin(keepsMap: profiling.perfMap) : nil
+    defer { if let profile { profiling.report(profile.result, symbols) } }
     let choice = try BackendChoice(plan.configuration.accelerator, for: .linux)
     if plan.isVerbose { Apus.remark("guest code runs on \(choice.name): \(choice.why)") }
     let status: Int32

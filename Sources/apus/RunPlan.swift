@@ -16,6 +16,7 @@ struct RunPlan {
 
   let mode: Mode
   let isVerbose: Bool
+  let isProfiled: Bool
   let configuration: MachineConfiguration
 
   /// The least that a Linux kernel can do anything in, and what page tables can map.
@@ -27,6 +28,7 @@ struct RunPlan {
   init(_ arguments: Run) throws(Failure) {
     mode = try Self.mode(arguments)
     isVerbose = arguments.verbose
+    isProfiled = arguments.profiling.isWanted
     try Self.check(arguments)
     var configuration = MachineConfiguration(
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,

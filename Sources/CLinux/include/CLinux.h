@@ -8,6 +8,7 @@
 #include "HostProcessor.h"
 #include "KVMCalls.h"
 #include "Tree.h"
+#include "Sampling.h"
 
 #include <linux/kvm.h>
 #include <stddef.h>

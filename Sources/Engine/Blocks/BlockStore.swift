@@ -17,7 +17,7 @@ struct BlockStore {
   private let exits: UnsafeMutablePointer<BlockExit>
   let hash: UnsafeMutablePointer<Int32>
   let pages: UnsafeMutablePointer<Int32>
-  /// Pairs of (bytes of host code, bytes of guest code) for each instruction of a block.
+  /// For each instruction of a block: bytes of host code, and where it is in the guest's.
   let side: UnsafeMutablePointer<SideEntry>
   private let counters: UnsafeMutablePointer<Counters>
 
@@ -37,7 +37,8 @@ struct BlockStore {
 
   struct SideEntry: BitwiseCopyable {
     var hostBytes: UInt16
-    var guestBytes: UInt8
+    /// From the block's start.
+    var guestOffset: UInt16
   }
 
   /// Makes the tables in `memory`, which stays the caller's.

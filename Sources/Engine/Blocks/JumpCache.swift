@@ -5,7 +5,12 @@
 @safe
 struct JumpCache {
   private static let logCapacity = 4000
-  private static let globalBit: UInt32 = 1 << 31
+
+  /// Which entries are filled, by whether their pages are global.
+  private struct Log {
+    var count = 0
+    var globalCount = 0
+  }
 
   private let base: UnsafeMutableRawPointer
   /// Host address of the thunk that looks a block up.
@@ -15,7 +20,7 @@ struct JumpCache {
     unsafe self.base = unsafe base
     self.find = find
     for view in MemoryView.allCases {
-      setLogCount(view, 0)
+      log(view) { $0 = Log() }
       clear(view, 0)
     }
   }
@@ -24,14 +29,25 @@ struct JumpCache {
     unsafe (base + offset).assumingMemoryBound(to: UInt64.self)
   }
 
-  private func log(_ view: MemoryView) -> UnsafeMutablePointer<UInt32> {
-    unsafe (base + StateLayout.logs + 0x18000 + 0x8000 * Int(view.rawValue))
-      .assumingMemoryBound(to: UInt32.self)
+  @inline(always)
+  private func log<Result>(_ view: MemoryView, _ body: (inout Log) -> Result) -> Result {
+    let pointer = unsafe (base + StateLayout.jumpLogs + 0x8000 * Int(view.rawValue))
+      .assumingMemoryBound(to: Log.self)
+    return unsafe body(&pointer.pointee)
   }
 
-  private func logCount(_ view: MemoryView) -> Int { Int(unsafe log(view)[0]) }
-  private func setLogCount(_ view: MemoryView, _ count: Int) {
-    unsafe log(view)[0] = UInt32(count)
+  private func logEntries(_ view: MemoryView, global: Bool) -> UnsafeMutablePointer<UInt32> {
+    let start = StateLayout.jumpLogs + 0x8000 * Int(view.rawValue) + (global ? 0x4000 : 64)
+    return unsafe (base + start).assumingMemoryBound(to: UInt32.self)
+  }
+
+  /// A bit for each page that may have targets, by the low 16 bits of its number.
+  private var filter: UnsafeMutablePointer<UInt64> {
+    unsafe (base + StateLayout.jumpFilter).assumingMemoryBound(to: UInt64.self)
+  }
+
+  private static func filterPlace(_ linear: UInt64) -> (word: Int, bit: UInt64) {
+    (Int(linear >> 18 & 0x3ff), 1 << (linear >> 12 & 63))
   }
 
   private func clear(_ view: MemoryView, _ index: Int) {
@@ -51,40 +67,52 @@ struct JumpCache {
 
   func enter(_ view: MemoryView, linear: UInt64, target: UInt64, isGlobal: Bool) {
     let index = Int(linear & 0xffff)
-    if logCount(view) == Self.logCapacity { flush(view, keepingGlobal: false) }
-    let count = logCount(view)
-    unsafe log(view)[count + 1] = UInt32(index) | (isGlobal ? Self.globalBit : 0)
-    setLogCount(view, count + 1)
+    let count = log(view) { isGlobal ? $0.globalCount : $0.count }
+    if count == Self.logCapacity {
+      flush(view, keepingGlobal: !isGlobal)
+      return enter(view, linear: linear, target: target, isGlobal: isGlobal)
+    }
+    unsafe logEntries(view, global: isGlobal)[count] = UInt32(index)
+    log(view) { log in
+      if isGlobal { log.globalCount += 1 } else { log.count += 1 }
+    }
+    let (word, bit) = Self.filterPlace(linear)
+    unsafe filter[word] |= bit
     unsafe words(StateLayout.jumpTags(view))[index] = linear
     unsafe words(StateLayout.jumpTargets(view))[index] = target
   }
 
   func flush(_ view: MemoryView, keepingGlobal: Bool) {
-    var kept = 0
-    for position in 0..<logCount(view) {
-      let entry = unsafe log(view)[position + 1]
-      if keepingGlobal && entry & Self.globalBit != 0 {
-        unsafe log(view)[kept + 1] = entry
-        kept += 1
-      } else {
-        clear(view, Int(entry & 0xffff))
-      }
-    }
-    setLogCount(view, kept)
+    forEachLogged(view, global: false) { clear(view, $0) }
+    log(view) { $0.count = 0 }
+    guard !keepingGlobal else { return }
+    forEachLogged(view, global: true) { clear(view, $0) }
+    log(view) { $0.globalCount = 0 }
   }
 
   func flush(keepingGlobal: Bool) {
     for view in MemoryView.allCases { flush(view, keepingGlobal: keepingGlobal) }
+    if !keepingGlobal { unsafe filter.update(repeating: 0, count: 1024) }
   }
 
   /// Forgets the targets in the page of `linear`.
   func flush(pageOf linear: UInt64) {
+    let (word, bit) = Self.filterPlace(linear)
+    guard unsafe filter[word] & bit != 0 else { return }
     for view in MemoryView.allCases {
-      for position in 0..<logCount(view) {
-        let index = Int(unsafe log(view)[position + 1] & 0xffff)
-        let tag = unsafe words(StateLayout.jumpTags(view))[index]
-        if tag != 0 && (tag ^ linear) < 4096 { clear(view, index) }
+      for isGlobal in [false, true] {
+        forEachLogged(view, global: isGlobal) { index in
+          let tag = unsafe words(StateLayout.jumpTags(view))[index]
+          if tag != 0 && (tag ^ linear) < 4096 { clear(view, index) }
+        }
       }
     }
+  }
+
+  @inline(always)
+  private func forEachLogged(_ view: MemoryView, global: Bool, _ body: (Int) -> Void) {
+    let count = log(view) { global ? $0.globalCount : $0.count }
+    let entries = unsafe logEntries(view, global: global)
+    for position in 0..<count { body(Int(unsafe entries[position])) }
   }
 }

@@ -175,6 +175,20 @@ extension CodeWriter {
       .memory(base: base, index: index, displacement: displacement), wide: wide)
   }
 
+  /// `lea destination, [base + index << shift + displacement]`.
+  mutating func addScaled(
+    _ destination: HostRegister, _ base: HostRegister, _ scaled: (HostRegister, shift: UInt8),
+    _ displacement: Int32, wide: Bool
+  ) {
+    let (index, shift) = scaled
+    let high = (destination.rawValue >> 3) << 2 | (index.rawValue >> 3) << 1 | base.rawValue >> 3
+    byte(0x40 | high | (wide ? 8 : 0))
+    bytes(
+      0x8d, 0x84 | (destination.rawValue & 7) << 3,
+      shift << 6 | (index.rawValue & 7) << 3 | base.rawValue & 7)
+    word(displacement)
+  }
+
   /// `lea destination, [base + displacement]`, 16 bits: the rest of the destination stays.
   mutating func addWord(
     _ destination: HostRegister, _ base: HostRegister, _ displacement: Int32

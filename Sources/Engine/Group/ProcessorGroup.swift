@@ -10,6 +10,8 @@ import Synchronization
 /// while the others stand still at a place where they rely on nothing: see ``exclusively(_:_:)``.
 package final class ProcessorGroup: @unchecked Sendable {
   package let memory: GuestMemory
+  /// What its processors report to at their end.
+  let profile = Profile.wanted
   /// Not zero: somebody wants the others to stand still. Set under the gate only.
   private let isWanted = Atomic<UInt32>(0)
   /// Whether a client program gets control between runs, and may write to guest memory unseen.

@@ -209,6 +209,7 @@ extension Processor {
 
   private func readDevice(_ physical: UInt64, _ count: Int) -> UInt64 {
     let address = AddressSpace.guestAddress(physical)
+    profile?.note(.readMemory(address))
     let value = outside { environment.readMemory(address, size: count) }
     return count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
   }
@@ -216,6 +217,7 @@ extension Processor {
   private func writeDevice(_ physical: UInt64, _ value: UInt64, _ count: Int) {
     let cut = count == 8 ? value : value & ((1 &<< UInt64(8 &* count)) &- 1)
     let address = AddressSpace.guestAddress(physical)
+    profile?.note(.writeMemory(address))
     outside { environment.writeMemory(address, value: cut, size: count) }
   }
 }

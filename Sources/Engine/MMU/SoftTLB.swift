@@ -11,12 +11,14 @@ struct SoftTLB {
   private let base: UnsafeMutableRawPointer
   /// Linear ranges in which parts of large pages were filled, for the lower and the upper half.
   private static let logCapacity = 4000
-  private static let globalBit: UInt32 = 1 << 31
   /// Negated tag that no canonical address matches.
   private static let impossible: UInt64 = 1 << 62
 
+  /// Which entries have been filled, so that flushing costs what there is to forget. Those of
+  /// global pages have a list of their own, which changes of the address space leave alone.
   private struct Log {
     var count = 0
+    var globalCount = 0
     var lowLarge: Range<UInt64> = 0..<0
     var highLarge: Range<UInt64> = 0..<0
   }
@@ -34,8 +36,10 @@ struct SoftTLB {
     unsafe (base + offset).assumingMemoryBound(to: UInt64.self)
   }
 
-  private func logEntries(_ view: MemoryView) -> UnsafeMutablePointer<UInt32> {
-    unsafe (base + StateLayout.logs + 0x8000 * Int(view.rawValue) + 64)
+  private func logEntries(
+    _ view: MemoryView, global: Bool
+  ) -> UnsafeMutablePointer<UInt32> {
+    unsafe (base + StateLayout.logs + 0x8000 * Int(view.rawValue) + (global ? 0x4000 : 64))
       .assumingMemoryBound(to: UInt32.self)
   }
 
@@ -88,13 +92,15 @@ struct SoftTLB {
   }
 
   private func record(_ view: MemoryView, _ index: Int, _ page: PageProperties) {
-    if log(view, { $0.count }) == Self.logCapacity { flush(view, keepingGlobal: false) }
-    let entry = UInt32(index) | (page.isGlobal ? Self.globalBit : 0)
-    let count = log(view) { log in
-      log.count += 1
-      return log.count - 1
+    let count = log(view) { page.isGlobal ? $0.globalCount : $0.count }
+    if count == Self.logCapacity {
+      flush(view, keepingGlobal: !page.isGlobal)
+      return record(view, index, page)
     }
-    unsafe logEntries(view)[count] = entry
+    unsafe logEntries(view, global: page.isGlobal)[count] = UInt32(index)
+    log(view) { log in
+      if page.isGlobal { log.globalCount += 1 } else { log.count += 1 }
+    }
   }
 
   /// Remembers that `address` is in a large page, so that invalidating any part drops it all.
@@ -115,21 +121,21 @@ struct SoftTLB {
   }
 
   func flush(_ view: MemoryView, keepingGlobal: Bool) {
-    let count = log(view) { $0.count }
-    var kept = 0
-    for position in 0..<count {
-      let entry = unsafe logEntries(view)[position]
-      if keepingGlobal && entry & Self.globalBit != 0 {
-        unsafe logEntries(view)[kept] = entry
-        kept += 1
-      } else {
-        clear(view, Int(entry & 0xffff))
-      }
-    }
+    forEachLogged(view, global: false) { clear(view, $0) }
+    log(view) { $0.count = 0 }
+    guard !keepingGlobal else { return }
+    forEachLogged(view, global: true) { clear(view, $0) }
     log(view) { log in
-      log.count = kept
-      if !keepingGlobal { (log.lowLarge, log.highLarge) = (0..<0, 0..<0) }
+      log.globalCount = 0
+      (log.lowLarge, log.highLarge) = (0..<0, 0..<0)
     }
+  }
+
+  @inline(always)
+  private func forEachLogged(_ view: MemoryView, global: Bool, _ body: (Int) -> Void) {
+    let count = log(view) { global ? $0.globalCount : $0.count }
+    let entries = unsafe logEntries(view, global: global)
+    for position in 0..<count { body(Int(unsafe entries[position])) }
   }
 
   func flush(keepingGlobal: Bool) {
@@ -162,12 +168,13 @@ struct SoftTLB {
   /// Withdraws write permission from every entry of the host page at `host`.
   func protect(hostPage host: UInt64) {
     for view in MemoryView.allCases {
-      for position in 0..<log(view, { $0.count }) {
-        let index = Int(unsafe logEntries(view)[position] & 0xffff)
-        let tag = unsafe words(StateLayout.writeTags(view))[index]
-        let addend = unsafe words(StateLayout.addends(view))[index]
-        if addend &- tag == host {
-          unsafe words(StateLayout.writeTags(view))[index] = Self.impossible
+      for isGlobal in [false, true] {
+        forEachLogged(view, global: isGlobal) { index in
+          let tag = unsafe words(StateLayout.writeTags(view))[index]
+          let addend = unsafe words(StateLayout.addends(view))[index]
+          if addend &- tag == host {
+            unsafe words(StateLayout.writeTags(view))[index] = Self.impossible
+          }
         }
       }
     }

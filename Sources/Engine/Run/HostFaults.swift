@@ -94,12 +94,13 @@ extension BlockStore {
     guard low < count.blocks, self[block: Int32(low)].crossPageEntry <= host else { return nil }
     let block = self[block: Int32(low)]
     var start = block.entry
-    var guest = block.physical & 0xfff
+    let guest = block.physical & 0xfff
     for index in 0..<Int(block.instructionCount) {
       let entry = unsafe side[Int(block.sideTable) + index]
-      if host < start + UInt32(entry.hostBytes) { return (Int32(low), guest) }
+      if host < start + UInt32(entry.hostBytes) {
+        return (Int32(low), guest + UInt64(entry.guestOffset))
+      }
       start += UInt32(entry.hostBytes)
-      guest += UInt64(entry.guestBytes)
     }
     return (Int32(low), nil)
   }

@@ -20,6 +20,7 @@ extension Processor {
   func executeSite(_ index: Int, _ continuation: UInt64) -> UInt64 {
     let site = translation.sites[index]
     setInstructionPointer(offset: UInt64(site.offset))
+    if let profile { profile.note(site.instruction.operation) }
     do throws(GuestFault) {
       switch try execute(site.instruction) {
       case .next: return resume(after: site.instruction.length, continuation)

@@ -6,6 +6,7 @@ extension Processor {
   package func runGuest() -> StopReason {
     group.enter(self)
     defer { group.leave(self) }
+    profile?.begin()
     // What came while nothing ran, or was put off for the last stop, is looked for first.
     doorbell.ring()
     expectForeignWrites()

@@ -13,17 +13,20 @@ internal import Host
 /// on the stack of the thread.
 @safe
 final class ReturnStack {
-  /// Aligned to its size, so that a few bits of the stack pointer tell how full it is.
+  /// What calls may use is the upper half, aligned so that one bit of the stack pointer tells when
+  /// it is full; the lower half is for the calls that do not look, and for signal handlers.
   static let size = 1 << 20
-  static let fullMask: UInt64 = 0xe_0000
+  static let fullMask: UInt64 = 1 << 19
   private let memory: Mapping
   let top: UInt64
 
   /// - Parameter bottom: Host address of the code that a return from the last entry goes to.
   init(bottom: UInt64) throws(SystemError) {
-    memory = try Mapping(anonymous: 2 * Self.size)
+    memory = try Mapping(anonymous: 3 * Self.size)
     let start = UInt(bitPattern: unsafe memory.base).rounded(upTo: UInt(Self.size))
-    top = UInt64(start) + UInt64(Self.size) - 64
+    // Bit 19 is clear in the half that begins here, and set in the one below it.
+    let upper = UInt64(start) + UInt64(Self.size)
+    top = upper + UInt64(Self.size / 2) - 64
     let entry = unsafe UnsafeMutablePointer<UInt64>(bitPattern: UInt(top))
     unsafe entry?[0] = bottom
     // No address is like this: a return here finds its target, and the fault, in the lookup.

@@ -33,48 +33,38 @@ struct Thunks: BitwiseCopyable {
   var stacks = StackRoutines()
 
   /// Emits all thunks at the start of the store's cache.
-  init(into store: BlockStore) {
-    var writer = unsafe CodeWriter(at: store.cache.write(at: 0))
-    func start() -> UInt32 {
-      writer.align(to: 16)
-      return unsafe store.cache.offset(of: writer.cursor)
-    }
-    func thunk(_ helper: Helper, extended: Bool = false, called: Bool = true) -> UInt32 {
-      let entry = start()
-      Self.emitHelper(helper, &writer, extended: extended, called: called)
-      return entry
-    }
-    enter = start()
-    Self.emitEnter(&writer)
-    leave = start()
-    Self.emitLeave(&writer)
-    access = thunk(helperAccess)
-    group = start()
-    Self.emitGroupMiss(&writer)
-    _ = thunk(helperGroup)
-    segment = thunk(helperSegment)
-    commit = thunk(helperCommit)
-    system = thunk(helperSystem)
-    systemExtended = thunk(helperSystem, extended: true)
-    link = thunk(helperLink)
-    find = thunk(helperFind)
-    findByJump = thunk(helperFind, called: false)
-    attention = thunk(helperAttention)
-    raise = thunk(helperRaise)
+  ///
+  /// - Parameter isProfiled: Whether helpers note that they run.
+  init(into store: BlockStore, isProfiled: Bool = false) {
+    var maker = ThunkMaker(store, isProfiled: isProfiled)
+    enter = maker.start()
+    Self.emitEnter(&maker.writer)
+    leave = maker.start()
+    Self.emitLeave(&maker.writer)
+    access = maker.thunk(helperAccess, .access)
+    group = maker.start()
+    Self.emitGroupMiss(&maker.writer)
+    _ = maker.thunk(helperGroup, .group)
+    segment = maker.thunk(helperSegment, .segment)
+    commit = maker.thunk(helperCommit, .commit)
+    system = maker.thunk(helperSystem, .system)
+    systemExtended = maker.thunk(helperSystem, .system, extended: true)
+    link = maker.thunk(helperLink, .link)
+    find = maker.thunk(helperFind, .find)
+    findByJump = maker.thunk(helperFind, .find, called: false)
+    attention = maker.thunk(helperAttention, .attention)
+    raise = maker.thunk(helperRaise, .raise)
     // The signal handler jumps here: there is no return address to pop.
-    hostFault = thunk(helperHostFault, called: false)
-    begin = thunk(helperBegin, called: false)
-    recover = start()
-    Self.emitRecover(&writer)
-    Self.emitLeave(&writer)
-    emptyReturn = start()
-    writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
-    writer.byte(0xe9)
-    let next = unsafe store.cache.offset(of: writer.cursor) + 4
-    writer.word(Int32(bitPattern: findByJump &- next))
-    strings = StringRoutines(into: store, writer: &writer, slow: system, fault: hostFault)
-    stacks = StackRoutines(into: store, writer: &writer)
-    let end = start()
+    hostFault = maker.thunk(helperHostFault, .hostFault, called: false)
+    begin = maker.thunk(helperBegin, .begin, called: false)
+    recover = maker.start()
+    Self.emitRecover(&maker.writer)
+    Self.emitLeave(&maker.writer)
+    emptyReturn = maker.start()
+    maker.emitEmptyReturn(find: findByJump)
+    strings = StringRoutines(into: store, writer: &maker.writer, slow: system, fault: hostFault)
+    stacks = StackRoutines(into: store, writer: &maker.writer)
+    let end = maker.start()
     store.count.cursor = end
     store.count.firstFree = end
   }
@@ -150,8 +140,9 @@ struct Thunks: BitwiseCopyable {
     writer.store(.rax, .state(StateLayout.run(\.stopReason)))
   }
 
-  private static func emitHelper(
-    _ helper: Helper, _ writer: inout CodeWriter, extended: Bool = false, called: Bool = true
+  fileprivate static func emitHelper(
+    _ helper: Helper, _ activity: Profile.Activity?, _ writer: inout CodeWriter,
+    extended: Bool = false, called: Bool = true
   ) {
     let continuation = HostOperand.state(StateLayout.run(\.continuation))
     writer.saveGuestRegisters()
@@ -160,6 +151,7 @@ struct Thunks: BitwiseCopyable {
       writer.byte(0x8f)  // pop gs:continuation
       writer.modRM(0, continuation)
     }
+    if let activity { emitActivity(activity, &writer) }
     writer.store(.rsp, .state(StateLayout.run(\.returnStack)))
     writer.load(.rsp, .state(StateLayout.run(\.hostStack)))
     if extended {
@@ -178,6 +170,7 @@ struct Thunks: BitwiseCopyable {
     writer.constant(.rax, UInt64(UInt(bitPattern: unsafe unsafeBitCast(helper, to: Int.self))))
     writer.bytes(0xff, 0xd0)  // call rax
     writer.store(.rax, continuation)
+    if activity != nil { emitActivity(.code, &writer) }
     writer.load(.rsp, .state(StateLayout.run(\.returnStack)))
     if extended {
       writer.extendedState(5)
@@ -190,5 +183,40 @@ struct Thunks: BitwiseCopyable {
     writer.constant(.rcx, 0)
     writer.restoreGuestRegisters()
     writer.operation(0xff, 4, continuation, wide: false)  // jmp gs:continuation
+  }
+}
+
+/// Writes thunks one behind the other.
+private struct ThunkMaker {
+  var writer: CodeWriter
+  private let store: BlockStore
+  private let isProfiled: Bool
+
+  init(_ store: BlockStore, isProfiled: Bool) {
+    self.store = store
+    self.isProfiled = isProfiled
+    writer = unsafe CodeWriter(at: store.cache.write(at: 0))
+  }
+
+  /// Where the next one begins.
+  mutating func start() -> UInt32 {
+    writer.align(to: 16)
+    return unsafe store.cache.offset(of: writer.cursor)
+  }
+
+  mutating func thunk(
+    _ helper: Helper, _ activity: Profile.Activity, extended: Bool = false, called: Bool = true
+  ) -> UInt32 {
+    let entry = start()
+    let counted = isProfiled ? activity : nil
+    Thunks.emitHelper(helper, counted, &writer, extended: extended, called: called)
+    return entry
+  }
+
+  mutating func emitEmptyReturn(find: UInt32) {
+    writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
+    writer.byte(0xe9)
+    let next = unsafe store.cache.offset(of: writer.cursor) + 4
+    writer.word(Int32(bitPattern: find &- next))
   }
 }

@@ -46,7 +46,7 @@ extension Processor {
     let source = unsafe BlockSource(
       physical: physical, mode: mode, bytes: UnsafePointer(translation.copy),
       available: bytes.count, features: features)
-    if let index = translation.translate(source) {
+    if let index = translate(source) {
       let length = Int(translation.store[block: index].length)
       bytes.mark(length)
       return keep(index, unsafe isSame(translation.copy, bytes.host, length))
@@ -54,6 +54,11 @@ extension Processor {
     // Longer than 15 bytes, or beyond the code segment's limit.
     guard inPage < 15, mode.lastInPage > 4095 else { throw .protection }
     return try translateStraddling(source, bytes, linear)
+  }
+
+  private func translate(_ source: BlockSource) -> Int32? {
+    guard let profile else { return translation.translate(source) }
+    return profile.translating(in: translation.store) { translation.translate(source) }
   }
 
   /// Translates an instruction that begins in one page and ends in the next, alone.
@@ -69,7 +74,7 @@ extension Processor {
     whole.available = min(
       first.count + second.count, source.mode.lastInPage + 1 - source.offset)
     whole.secondPage = next >> 12
-    guard let index = translation.translate(whole) else { throw .protection }
+    guard let index = translate(whole) else { throw .protection }
     first.mark(first.count)
     second.mark(second.count)
     let rest = unsafe translation.copy + first.count

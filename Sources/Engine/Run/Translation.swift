@@ -16,7 +16,7 @@ final class Translation {
   private let siteMemory: Mapping
   private let scratch: Mapping
 
-  init() throws(SystemError) {
+  init(isProfiled: Bool) throws(SystemError) {
     tables = try Mapping(anonymous: BlockStore.memorySize)
     siteMemory = try Mapping(anonymous: SiteStore.memorySize)
     scratch = try Mapping(anonymous: 1 << 18)
@@ -32,7 +32,7 @@ final class Translation {
     unsafe groups = AccessGroups(memory: base + 0x3e000)
     unsafe copy = (base + 0x3f000).bindMemory(
       to: UInt8.self, capacity: BlockTranslator.longest + 16)
-    thunks = Thunks(into: store)
+    thunks = Thunks(into: store, isProfiled: isProfiled)
     try cache.armFaultHandler(thunks)
   }
 

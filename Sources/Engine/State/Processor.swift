@@ -41,6 +41,7 @@ package final class Processor {
   let softTLB: SoftTLB
   let jumpCache: JumpCache
   let fetchTLB: FetchTLB
+  let profile: ProcessorProfile?
   private let returnStack: ReturnStack
   private let storage: Mapping
 
@@ -68,7 +69,7 @@ package final class Processor {
     unsafe runState = (base + StateLayout.runState).bindMemory(to: RunState.self, capacity: 1)
     unsafe runState.initialize(to: RunState())
     unsafe extendedArea = base + StateLayout.extendedArea
-    translation = try Translation()
+    translation = try Translation(isProfiled: group.profile != nil)
     unsafe softTLB = SoftTLB(base: base)
     let find = translation.store.cache.run(at: translation.thunks.findByJump)
     unsafe jumpCache = JumpCache(base: base, find: find)
@@ -77,6 +78,11 @@ package final class Processor {
     returnStack = try ReturnStack(bottom: bottom)
     unsafe runState.pointee.returnStackTop = returnStack.top
     unsafe runState.pointee.returnStack = returnStack.top
+    if let wanted = group.profile {
+      profile = unsafe ProcessorProfile(wanted, state: state)
+    } else {
+      profile = nil
+    }
     initializeExtendedArea()
     unsafe runState.pointee.processor = UInt64(
       UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
@@ -84,6 +90,7 @@ package final class Processor {
   }
 
   deinit {
+    profile?.end(self)
     group.part(self)
     unsafe recovery.deallocate()
   }

@@ -12,7 +12,9 @@ enum StateLayout {
   /// Where accesses go that have no plain host page; aligned as the guest's address is.
   static let bounceBuffer = 0x14000
   static let logs = 0x20000
+  static let jumpLogs = 0x38000
   static let fetchTLB = 0x50000
+  static let jumpFilter = 0x70000
   static let buffers = 0x10_0000
   static let bufferStride = 0x20_0000
   static let jumpCaches = 0x70_0000
@@ -68,7 +70,7 @@ struct RunState: BitwiseCopyable {
   var returnStack: UInt64 = 0
   /// ``returnStack`` when it is empty.
   var returnStackTop: UInt64 = 0
-  /// The address bits that are all zero when it is nearly full.
+  /// The address bit that is set when it is nearly full.
   var returnStackMask: UInt64 = ReturnStack.fullMask
   /// Where a thunk goes on.
   var continuation: UInt64 = 0
@@ -81,6 +83,9 @@ struct RunState: BitwiseCopyable {
   var groupSite: UInt64 = 0
   var groupAddress: UInt64 = 0
   var siteSizeMask: UInt64 = AccessSite.sizeMask
+  /// For a profile: the ``Profile/Activity`` of the moment, and how often each began.
+  var activity: UInt64 = 0
+  var helperCalls: InlineArray<16, UInt64> = .init(repeating: 0)
   /// Not zero: the next block does without groups.
   var wantsUngrouped: UInt32 = 0
   /// The ``Processor``, unmanaged.

@@ -48,6 +48,7 @@ extension Processor {
   func readModelSpecific() throws(GuestFault) -> Outcome {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
+    profile?.note(.readRegister(number))
     guard let value = outside({ environment.readForGuest(number) { modelSpecific(number) } }) else {
       throw .protection
     }
@@ -60,6 +61,7 @@ extension Processor {
     try requireSupervisor()
     let number = UInt32(truncatingIfNeeded: cpu.registers[1])
     let value = register(0, size: 4) | register(2, size: 4) &<< 32
+    profile?.note(.writeRegister(number))
     guard outside({ environment.writeForGuest(number, value) { setModelSpecific(number, value) } })
     else {
       throw .protection

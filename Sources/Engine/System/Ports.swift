@@ -37,6 +37,7 @@ extension Processor {
     let (port, size) = (port(instruction), portSize(instruction))
     try checkPort(port, size)
     noteWatchedPort(port, size)
+    profile?.note(.readPort(port))
     let value = outside { environment.readPort(port, size: size) }
     setRegister(0, size: UInt8(size), UInt64(value))
     return .next
@@ -47,6 +48,7 @@ extension Processor {
     try checkPort(port, size)
     let value = UInt32(truncatingIfNeeded: register(0, size: UInt8(size)))
     noteWatchedPort(port, size)
+    profile?.note(.writePort(port))
     outside { environment.writePort(port, value: value, size: size) }
     return .next
   }
@@ -102,6 +104,7 @@ extension Processor {
     var elements: InlineArray<1024, UInt8> = .init(repeating: 0)
     unsafe withUnsafeMutableBytes(of: &elements) { bytes in
       let wanted = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)])
+      profile?.note(.readPort(port))
       outside { unsafe environment.readPort(port, size: size, into: wanted) }
     }
     // Whoever answered may have changed the count.
@@ -136,6 +139,7 @@ extension Processor {
     let linear = try linearAddress(
       segment: segment, offset: register(6, size: width), size: size, for: .read)
     let value = try readLinear(linear, size: size, as: dataRead)
+    profile?.note(.writePort(port))
     outside { environment.writePort(port, value: UInt32(truncatingIfNeeded: value), size: size) }
   }
 

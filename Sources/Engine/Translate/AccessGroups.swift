@@ -132,6 +132,7 @@ extension BlockTranslator {
     for index in 0..<count {
       let instruction = unsafe instructions[index]
       groups.begin(index)
+      if beginsTurn(index) { place = source.offset }
       // The way out for a group that fails is a jump within the page.
       place += Int(instruction.length)
       note(instruction, index, mayLead: place <= 4096 - 15)

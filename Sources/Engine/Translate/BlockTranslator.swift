@@ -41,6 +41,8 @@ struct BlockTranslator {
   /// The group whose addend RCX has.
   var groupInScratch = AccessGroups.none
   var count = 0
+  /// Of a loop that is emitted several times over: instructions of one turn; else 0.
+  var turn = 0
   var coldCount = 0
   /// The instruction being emitted.
   var position = 0
@@ -92,7 +94,7 @@ struct BlockTranslator {
 
   private var guestLength: Int {
     var length = 0
-    for index in 0..<count { length += Int(unsafe instructions[index].length) }
+    for index in 0..<(turn == 0 ? count : turn) { length += Int(unsafe instructions[index].length) }
     return length
   }
 
@@ -111,6 +113,7 @@ struct BlockTranslator {
       count += 1
       if unsafe instructions[count - 1].operation.endsBlock { break }
     }
+    unrollLoop()
     return count > 0
   }
 
@@ -118,11 +121,12 @@ struct BlockTranslator {
     offset = source.offset
     for index in 0..<count {
       position = index
+      if beginsTurn(index) { offset = source.offset }
       let start = unsafe store.cache.offset(of: writer.cursor)
       emitInstruction()
       let bytes = unsafe store.cache.offset(of: writer.cursor) - start
       unsafe store.side[side] = BlockStore.SideEntry(
-        hostBytes: UInt16(bytes), guestBytes: instructions[index].length)
+        hostBytes: UInt16(bytes), guestOffset: UInt16(offset - source.offset))
       side += 1
       offset = nextOffset
     }

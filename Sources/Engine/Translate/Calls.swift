@@ -96,8 +96,7 @@ extension BlockTranslator {
   private mutating func pushReturn(mayNest: Bool) {
     if mayNest {
       writer.extractBits(.scratch, .rsp, mask: .state(StateLayout.run(\.returnStackMask)))
-      writer.bytes(0xe3, 0x02)  // jrcxz: nearly full
-      writer.bytes(0xeb, 0x09)  // jmp over the next instruction
+      writer.bytes(0xe3, 0x09)  // jrcxz over the next instruction: there is room
       writer.load(.rsp, .state(StateLayout.run(\.returnStackTop)))
     }
     emitConstantLinear(Int64(nextOffset) + Int64(entryBias))

@@ -133,13 +133,17 @@ extension BlockTranslator {
   }
 
   mutating func emitJumpConditional() {
+    if beginsTurn(position + 1) && position + 1 < count {
+      emitLoopExit()
+      return
+    }
     if relativeTarget <= Int64(offset) { emitPoll() }
     writer.bytes(0x0f, 0x80 | instruction.opcode & 15)
     writer.word(0)
     noteBranch(to: relativeTarget, isBranch: true)
   }
 
-  private mutating func noteBranch(to target: Int64, isBranch: Bool = false) {
+  mutating func noteBranch(to target: Int64, isBranch: Bool = false) {
     if isNear(target, isBranch: isBranch) {
       noteExit(to: target)
     } else {

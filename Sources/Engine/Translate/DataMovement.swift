@@ -2,6 +2,7 @@
 extension BlockTranslator {
   mutating func emitLoadAddress() {
     let destination = instruction.operands[0].number
+    if emitDirectLoadAddress(into: destination) { return }
     emitOffset(displacement: instruction.displacement)
     let size = instruction.operandSize
     let target = RegisterMap.operand(destination)
@@ -19,6 +20,31 @@ extension BlockTranslator {
       }
       writer.store(.address, target)
     }
+  }
+
+  /// Emits LEA again as it is, where its registers are the host's.
+  ///
+  /// - Returns: Whether it did.
+  private mutating func emitDirectLoadAddress(into destination: UInt8) -> Bool {
+    let instruction = instruction
+    guard isLong, instruction.addressSize == 8, instruction.operandSize >= 4,
+      instruction.base < Instruction.instructionPointer,
+      let target = RegisterMap.host(destination), let base = RegisterMap.host(instruction.base)
+    else { return false }
+    var index: HostRegister?
+    if instruction.index != Instruction.noRegister {
+      guard let found = RegisterMap.host(instruction.index) else { return false }
+      index = found
+    }
+    let displacement = Int32(truncatingIfNeeded: instruction.displacement)
+    let wide = instruction.operandSize == 8
+    if let index {
+      writer.addScaled(
+        target, base, (index, shift: instruction.scaleShift), displacement, wide: wide)
+    } else {
+      writer.add(target, base, nil, displacement, wide: wide)
+    }
+    return true
   }
 
   mutating func emitMoveOffset() {
