@@ -7,7 +7,7 @@ TEST_PACKAGES := acpica-tools gcc libzydis-dev nasm python3
 CHECK_PACKAGES := git python3
 CLIENT_PACKAGES := grub-common grub-pc-bin mtools ovmf python3 qemu-system-x86 xorriso
 LONG_PACKAGES := debian-installer-12-netboot-amd64 linux-source-6.1 memtest86+
-BENCH_PACKAGES := gcc python3 qemu-system-x86
+BENCH_PACKAGES := bzip2 gcc git gzip mawk openssl python3 qemu-system-x86 sqlite3 xz-utils
 
 APUS := .build/release/apus
 PREFIX := /usr/local

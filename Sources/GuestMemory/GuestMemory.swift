@@ -24,6 +24,7 @@ public final class GuestMemory: Sendable {
   public init(size: UInt64) throws(SystemError) {
     let low = min(size, MemoryLayoutPC.lowMemoryLimit)
     backing = try Mapping(anonymous: Int(size))
+    backing.preferLargePages()
     let base = unsafe backing.base
     var regions = [unsafe MemoryRegion(range: 0..<low, host: base)]
     if size > low {

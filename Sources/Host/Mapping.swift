@@ -15,6 +15,9 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
       flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1)
   }
 
+  /// Has the kernel use large pages where it has any: for memory that is used all over.
+  public borrowing func preferLargePages() { unsafe _ = madvise(base, size, MADV_HUGEPAGE) }
+
   /// A stack: private memory whose lowest page cannot be touched, so that running over its end is a
   /// fault and nothing worse.
   public init(stackOf size: Int) throws(SystemError) {

@@ -81,6 +81,9 @@ struct Block: BitwiseCopyable {
   /// Offset of the entry that sets it from the address in R11.
   var crossPageEntry: UInt32
   var end: UInt32
+  /// Where its rarely run parts begin and end.
+  var coldStart: UInt32
+  var coldEnd: UInt32
   var nextInHash: Int32
   var nextInPage: Int32
   /// Exits of other blocks that jump straight to this one: head of a list through `BlockExit`.

@@ -25,7 +25,9 @@ struct BlockStore {
     var blocks = 1
     var exits = 1
     var side = 0
+    /// Where the next block goes, and its rare parts.
     var cursor: UInt32 = 0
+    var coldCursor = CodeCache.coldStart
     var firstFree: UInt32 = 0
     /// Bytes of the code cache that may be used.
     var capacity = UInt32(CodeCache.size)
@@ -118,10 +120,15 @@ struct BlockStore {
     return index
   }
 
+  /// Bytes of the code cache that hold code.
+  var usedBytes: Int { Int(count.cursor) + Int(count.coldCursor - CodeCache.coldStart) }
+
   var isFull: Bool {
     count.blocks + 1 >= Self.capacity || count.exits + 512 >= Self.exitCapacity
       || count.side + 512 >= Self.sideCapacity
-      || count.cursor + 128 * 1024 >= count.capacity
+      || count.cursor + 128 * 1024 >= CodeCache.coldStart
+      || count.coldCursor + 128 * 1024 >= UInt32(CodeCache.size)
+      || UInt32(usedBytes) + 128 * 1024 >= count.capacity
   }
 
   /// Drops every block. The caller must not return into translated code afterwards.
@@ -133,6 +140,7 @@ struct BlockStore {
     count.side = 0
     count.straddling = 0
     count.cursor = count.firstFree
+    count.coldCursor = CodeCache.coldStart
     count.flushes += 1
   }
 }

@@ -6,6 +6,8 @@ internal import Host
 @safe
 final class CodeCache: Sendable {
   static let size = 96 << 20
+  /// From here on are the parts of blocks that run rarely, so that the others lie close together.
+  static let coldStart = UInt32(size / 2)
   private let writable: Mapping
   private let executable: Mapping
 

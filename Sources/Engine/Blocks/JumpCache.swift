@@ -1,15 +1,21 @@
-/// Where indirect jumps and jumps between pages find their target: host addresses by the low 16
-/// bits of the guest's linear address, one cache for each ``MemoryView``.
+/// Where indirect jumps and jumps between pages find their target: host addresses by 16 bits of the
+/// guest's linear address, one cache for each ``MemoryView``. The lowest bits are not among them:
+/// functions begin at multiples of 16, and more of them find room so.
 ///
 /// A tag of zero would match address 0, whose entry therefore leads to the lookup thunk.
 @safe
 struct JumpCache {
-  private static let logCapacity = 4000
-
   /// Which entries are filled, by whether their pages are global.
   private struct Log {
     var count = 0
     var globalCount = 0
+  }
+
+  /// How many of the lowest bits of an address do not choose its entry.
+  static let shift: UInt8 = 3
+
+  private static func index(_ linear: UInt64) -> Int {
+    Int(truncatingIfNeeded: linear >> UInt64(shift)) & 0xffff
   }
 
   private let base: UnsafeMutableRawPointer
@@ -31,13 +37,15 @@ struct JumpCache {
 
   @inline(always)
   private func log<Result>(_ view: MemoryView, _ body: (inout Log) -> Result) -> Result {
-    let pointer = unsafe (base + StateLayout.jumpLogs + 0x8000 * Int(view.rawValue))
+    let pointer = unsafe (base + StateLayout.jumpLogs + StateLayout.logStride * Int(view.rawValue))
       .assumingMemoryBound(to: Log.self)
     return unsafe body(&pointer.pointee)
   }
 
   private func logEntries(_ view: MemoryView, global: Bool) -> UnsafeMutablePointer<UInt32> {
-    let start = StateLayout.jumpLogs + 0x8000 * Int(view.rawValue) + (global ? 0x4000 : 64)
+    let start =
+      StateLayout.jumpLogs + StateLayout.logStride * Int(view.rawValue)
+      + (global ? StateLayout.globalLog : 64)
     return unsafe (base + start).assumingMemoryBound(to: UInt32.self)
   }
 
@@ -58,7 +66,7 @@ struct JumpCache {
   /// The host address to enter `linear` at; it expects the address in R11.
   @inline(always)
   func target(_ view: MemoryView, linear: UInt64) -> UInt64? {
-    let index = Int(linear & 0xffff)
+    let index = Self.index(linear)
     guard unsafe words(StateLayout.jumpTags(view))[index] == linear, linear != 0 else {
       return nil
     }
@@ -66,9 +74,9 @@ struct JumpCache {
   }
 
   func enter(_ view: MemoryView, linear: UInt64, target: UInt64, isGlobal: Bool) {
-    let index = Int(linear & 0xffff)
+    let index = Self.index(linear)
     let count = log(view) { isGlobal ? $0.globalCount : $0.count }
-    if count == Self.logCapacity {
+    if count == StateLayout.logCapacity {
       flush(view, keepingGlobal: !isGlobal)
       return enter(view, linear: linear, target: target, isGlobal: isGlobal)
     }

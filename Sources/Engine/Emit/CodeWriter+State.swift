@@ -18,12 +18,17 @@ extension CodeWriter {
 
   /// The opposite of ``saveGuestRegisters()``; RCX and R11 stay as they are.
   mutating func restoreGuestRegisters() {
+    restoreFlags()
+    for (guest, host) in RegisterMap.resident { load(host, Self.slot(guest)) }
+  }
+
+  /// The arithmetic flags become what the state block has saved. Clobbers RAX.
+  mutating func restoreFlags() {
     byte(0x65)
     bytes(0x0f, 0xb7)  // movzx eax, word gs:savedFlags
     modRM(0, .state(StateLayout.field(\.savedFlags)))
     bytes(0x04, 0x7f)  // add al, 127: overflows if al is 1
     byte(0x9e)  // sahf
-    for (guest, host) in RegisterMap.resident { load(host, Self.slot(guest)) }
   }
 
   private mutating func vectorMove(_ opcode: UInt8, _ number: UInt8) {

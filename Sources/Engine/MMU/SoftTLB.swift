@@ -10,7 +10,6 @@
 struct SoftTLB {
   private let base: UnsafeMutableRawPointer
   /// Linear ranges in which parts of large pages were filled, for the lower and the upper half.
-  private static let logCapacity = 4000
   /// Negated tag that no canonical address matches.
   private static let impossible: UInt64 = 1 << 62
 
@@ -39,13 +38,14 @@ struct SoftTLB {
   private func logEntries(
     _ view: MemoryView, global: Bool
   ) -> UnsafeMutablePointer<UInt32> {
-    unsafe (base + StateLayout.logs + 0x8000 * Int(view.rawValue) + (global ? 0x4000 : 64))
+    unsafe (base + StateLayout.logs + StateLayout.logStride * Int(view.rawValue)
+      + (global ? StateLayout.globalLog : 64))
       .assumingMemoryBound(to: UInt32.self)
   }
 
   @inline(always)
   private func log<Result>(_ view: MemoryView, _ body: (inout Log) -> Result) -> Result {
-    let pointer = unsafe (base + StateLayout.logs + 0x8000 * Int(view.rawValue))
+    let pointer = unsafe (base + StateLayout.logs + StateLayout.logStride * Int(view.rawValue))
       .assumingMemoryBound(to: Log.self)
     return unsafe body(&pointer.pointee)
   }
@@ -93,7 +93,7 @@ struct SoftTLB {
 
   private func record(_ view: MemoryView, _ index: Int, _ page: PageProperties) {
     let count = log(view) { page.isGlobal ? $0.globalCount : $0.count }
-    if count == Self.logCapacity {
+    if count == StateLayout.logCapacity {
       flush(view, keepingGlobal: !page.isGlobal)
       return record(view, index, page)
     }

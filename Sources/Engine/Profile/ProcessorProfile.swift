@@ -53,8 +53,8 @@ final class ProcessorProfile {
 
   /// Times a translation.
   func translating(in store: BlockStore, _ body: () -> Int32?) -> Int32? {
-    let (start, before, cursor) = (
-      HostClock.threadNanoseconds, store.count.translatedInstructions, store.count.cursor
+    let (start, before, used) = (
+      HostClock.threadNanoseconds, store.count.translatedInstructions, store.usedBytes
     )
     let previous = unsafe activity.pointee
     unsafe activity.pointee = Self.translation
@@ -63,7 +63,7 @@ final class ProcessorProfile {
     translationTime += HostClock.threadNanoseconds - start
     blocks += 1
     instructions += store.count.translatedInstructions - before
-    codeBytes += Int(store.count.cursor) - Int(cursor)
+    codeBytes += store.usedBytes - used
     return made
   }
 
@@ -105,7 +105,6 @@ final class ProcessorProfile {
     } else {
       result.samplesByActivity[Profile.Activity.code.rawValue] += 1
       guard let (block, place) = store.guestPlace(of: sample.instruction) else { return }
-      // Behind the block are its rare parts.
       let offset = place ?? store[block: block].physical & 0xfff
       result.samplesByAddress[sample.page &+ offset, default: 0] += 1
     }

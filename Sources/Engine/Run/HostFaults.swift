@@ -42,7 +42,7 @@ extension Processor {
     guard let (_, place) = translation.store.guestPlace(of: address) else {
       preconditionFailure("a host fault outside any block: the engine emitted wrong code")
     }
-    // Behind the block is the copy of the instruction that works on the bounce buffer.
+    // Among the rare parts is the copy of the instruction that works on the bounce buffer.
     setInstructionPointer(offset: place ?? run.bounceOffset)
     if isMemory { return leave(.badMemory) }
     switch ExceptionVector(rawValue: UInt8(truncatingIfNeeded: vector)) {
@@ -82,15 +82,26 @@ extension Processor {
 }
 
 extension BlockStore {
-  /// The block that a host address lies in, and the guest instruction that it belongs to by its
-  /// offset in its page; that is `nil` in the cold part behind the block's instructions.
-  func guestPlace(of address: UInt64) -> (block: Int32, offset: UInt64?)? {
-    guard let host = cache.offset(running: address) else { return nil }
+  /// The first block for which something holds that holds for all behind it.
+  private func firstBlock(where holds: (Block) -> Bool) -> Int {
     var (low, high) = (1, count.blocks)
     while low < high {
       let middle = (low + high) / 2
-      if self[block: Int32(middle)].end <= host { low = middle + 1 } else { high = middle }
+      if holds(self[block: Int32(middle)]) { high = middle } else { low = middle + 1 }
     }
+    return low
+  }
+
+  /// The block that a host address lies in, and the guest instruction that it belongs to by its
+  /// offset in its page; that is `nil` in the block's rarely run parts.
+  func guestPlace(of address: UInt64) -> (block: Int32, offset: UInt64?)? {
+    guard let host = cache.offset(running: address) else { return nil }
+    if host >= CodeCache.coldStart {
+      let low = firstBlock { $0.coldEnd > host }
+      guard low < count.blocks, self[block: Int32(low)].coldStart <= host else { return nil }
+      return (Int32(low), nil)
+    }
+    let low = firstBlock { $0.end > host }
     guard low < count.blocks, self[block: Int32(low)].crossPageEntry <= host else { return nil }
     let block = self[block: Int32(low)]
     var start = block.entry

@@ -11,15 +11,20 @@ enum StateLayout {
   static let vectorArea = 0x12000
   /// Where accesses go that have no plain host page; aligned as the guest's address is.
   static let bounceBuffer = 0x14000
-  static let logs = 0x20000
-  static let jumpLogs = 0x38000
   static let fetchTLB = 0x50000
   static let jumpFilter = 0x70000
   static let buffers = 0x10_0000
   static let bufferStride = 0x20_0000
   static let jumpCaches = 0x70_0000
   static let jumpCacheStride = 0x10_0000
-  static let size = 0xa0_0000
+  /// For each view what has been entered in its TLB, and in its jump cache: a count of each kind,
+  /// then the entries of pages that are not global, and those that are.
+  static let logs = 0xa0_0000
+  static let jumpLogs = 0xe0_0000
+  static let logStride = 0x10_0000
+  static let globalLog = 0x8_0000
+  static let logCapacity = 0x1_f000
+  static let size = 0x120_0000
 
   /// Entries of each TLB and jump cache: indexed by 16 bits, so that MOVZX makes the index.
   static let entries = 0x1_0000

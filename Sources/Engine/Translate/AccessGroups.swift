@@ -1,6 +1,6 @@
 /// Accesses of one block off the same registers, which one soft-TLB check covers.
 ///
-/// The first of them checks that all bytes from the lowest to the highest are in one page that may
+/// Before the first of them, a check finds that all bytes from the lowest to the highest are in one page that may
 /// be used so; the others then need no check. Where that does not hold, the leader leaves for the
 /// same instructions translated without groups (``BlockMode/ungrouped``), which do each access by
 /// itself. So a group never faults, and need not know what is special about an address.
@@ -9,8 +9,9 @@ struct AccessGroup: BitwiseCopyable {
   var base: UInt8
   var index: UInt8
   var scaleShift: UInt8
-  /// Which instruction checks.
-  var leader: UInt8
+  /// Before which instruction the check is: the first member, or one before it where the flags are
+  /// dead.
+  var check: UInt8
   var members: UInt8 = 1
   /// Whether a member writes.
   var isWritten: Bool
@@ -18,9 +19,9 @@ struct AccessGroup: BitwiseCopyable {
   var isWrittenFirst: Bool
   /// Whether the registers still are what they were, but for ``moved``.
   var isOpen = true
-  /// By how much constants have moved the base since the leader.
+  /// By how much constants have moved the base since the check.
   var moved: Int32 = 0
-  /// The bytes covered, from the leader's base.
+  /// The bytes covered, from the base at the check.
   var low: Int32
   var high: Int32
 
@@ -85,6 +86,8 @@ struct AccessGroups {
     }
     guard mayLead, count < Self.capacity else { return }
     unsafe groups[count] = group
+    unsafe groups[count].low += group.moved
+    unsafe groups[count].high += group.moved
     join(position, isStack: isStack, UInt8(count))
     count += 1
   }
@@ -140,15 +143,15 @@ extension BlockTranslator {
   }
 
   private mutating func note(_ instruction: Instruction, _ position: Int, mayLead: Bool) {
-    guard instruction.operation.keepsMappings else {
+    guard instruction.keepsMappings else {
       groups.closeAll()
       return
     }
     if let access = instruction.groupableOperand {
-      groups.add(position, isStack: false, access.at(position), mayLead: mayLead)
+      groups.add(position, isStack: false, placingCheck(of: access, position), mayLead: mayLead)
     }
     if let access = instruction.groupableStackAccess {
-      groups.add(position, isStack: true, access.at(position), mayLead: mayLead)
+      groups.add(position, isStack: true, placingCheck(of: access, position), mayLead: mayLead)
     }
     if let (register, distance) = instruction.constantMove {
       groups.move(register, by: distance)
@@ -169,10 +172,55 @@ extension BlockTranslator {
   }
 }
 
-extension AccessGroup {
-  fileprivate func at(_ position: Int) -> AccessGroup {
-    var group = self
-    group.leader = UInt8(position)
+extension BlockTranslator {
+  private static let farthestCheck = 12
+
+  /// Has a group's check before its first access where the flags are dead, if such a place is near:
+  /// the check is shorter there.
+  private func placingCheck(of access: AccessGroup, _ position: Int) -> AccessGroup {
+    var group = access
+    group.check = UInt8(position)
+    var moved: Int32 = 0
+    var place = position
+    while unsafe !liveFlags[place].isEmpty {
+      guard place > 0, position - place < Self.farthestCheck, !beginsTurn(place) else {
+        return group
+      }
+      let before = unsafe instructions[place - 1]
+      guard before.keepsMappings, !before.operation.mayLeave else { return group }
+      if let (register, distance) = before.constantMove {
+        if register == access.index { return group }
+        if register == access.base { moved &+= distance }
+        if before.operation == .pop, before.writes(access.base) || before.writes(access.index) {
+          return group
+        }
+      } else if before.writes(access.base) || before.writes(access.index) {
+        return group
+      }
+      place -= 1
+    }
+    guard abs(moved) <= 0x1000 else { return group }
+    // What comes between may fault: only the access itself makes its page dirty.
+    if place != position { group.isWrittenFirst = false }
+    group.check = UInt8(place)
+    group.moved = moved
     return group
+  }
+}
+
+extension Instruction {
+  /// Whether a general register may be another afterwards.
+  fileprivate func writes(_ register: UInt8) -> Bool {
+    if register == 4 && operation.movesStackFreely { return true }
+    if register == 5 && operation == .leave { return true }
+    for position in 0..<Int(operandCount) {
+      let operand = operands[position]
+      if operand.number == register && operand.access.contains(.write)
+        && (operand.kind == .general || operand.kind == .highByte)
+      {
+        return true
+      }
+    }
+    return false
   }
 }

@@ -22,27 +22,36 @@ extension BlockTranslator {
       return
     }
     let wide = instruction.addressSize == 8
-    let base = emitAddressRegister(instruction.base, into: .address)
-    let index = emitAddressRegister(instruction.index, into: .scratch)
-    let small = Int32(truncatingIfNeeded: displacement)
-    switch (base, index) {
-    case (nil, nil):
+    if instruction.base == Instruction.noRegister && instruction.index == Instruction.noRegister {
       writer.constant(
         .address,
         wide ? UInt64(bitPattern: displacement) : UInt64(UInt32(truncatingIfNeeded: displacement)))
-    case (let base?, nil):
-      writer.add(.address, base, nil, small, wide: wide)
-    case (_, let index?):
-      emitScaled(base: base, index: index, displacement: small, wide: wide)
+    } else {
+      emitSum(
+        base: instruction.base, index: (instruction.index, instruction.scaleShift),
+        Int32(truncatingIfNeeded: displacement), wide: wide)
     }
     if instruction.addressSize == 2 { writer.lowWord(.address, of: .address) }
   }
 
+  /// R11 becomes the sum of guest registers, of which there is at least one, and a displacement.
+  mutating func emitSum(
+    base: UInt8, index: (number: UInt8, shift: UInt8), _ displacement: Int32, wide: Bool
+  ) {
+    let first = emitAddressRegister(base, into: .address)
+    if let second = emitAddressRegister(index.number, into: .scratch) {
+      emitScaled(base: first, index: (second, index.shift), displacement: displacement, wide: wide)
+    } else if let first {
+      writer.add(.address, first, nil, displacement, wide: wide)
+    }
+  }
+
   /// `lea r11, [base + index * scale + displacement]`; the base is optional.
   private mutating func emitScaled(
-    base: HostRegister?, index: HostRegister, displacement: Int32, wide: Bool
+    base: HostRegister?, index: (HostRegister, shift: UInt8), displacement: Int32, wide: Bool
   ) {
-    let scale = instruction.scaleShift << 6
+    let scale = index.shift << 6
+    let index = index.0
     let high: UInt8 = 4 | (index.rawValue >> 3) << 1 | ((base?.rawValue ?? 0) >> 3)
     writer.bytes(0x40 | high | (wide ? 8 : 0), 0x8d)
     let number = base?.rawValue ?? 5

@@ -18,7 +18,7 @@ struct BlockSource {
 /// What a straight run of guest instructions is turned into host code with.
 ///
 /// Three passes over at most ``limit`` instructions: decode, find which flags are live, emit. The
-/// rarely run parts (misses, unlinked jumps) are noted while emitting and come behind the block.
+/// rarely run parts (misses, unlinked jumps) are noted while emitting and go elsewhere in the cache.
 @safe
 struct BlockTranslator {
   static let limit = 64
@@ -36,8 +36,6 @@ struct BlockTranslator {
   let liveFlags: UnsafeMutablePointer<ArithmeticFlags>
   let cold: UnsafeMutablePointer<ColdStub>
   var groups: AccessGroups
-  /// The groups whose check has been emitted, a bit each.
-  var checkedGroups: UInt32 = 0
   /// The group whose addend RCX has.
   var groupInScratch = AccessGroups.none
   var count = 0
@@ -78,12 +76,16 @@ struct BlockTranslator {
     side = store.count.side
     emitInstructions()
     if !hasEnded { emitContinuation() }
-    emitColdStubs()
-    let end = unsafe store.cache.offset(of: writer.cursor)
+    let end = here
     store.count.cursor = (end + 15) & ~15
+    let coldStart = store.count.coldCursor
+    writer = unsafe CodeWriter(at: store.cache.write(at: coldStart))
+    emitColdStubs()
+    store.count.coldCursor = here
     let block = Block(
       physical: source.physical, mode: mode, length: UInt16(guestLength),
       instructionCount: UInt16(count), entry: entry, crossPageEntry: crossPageEntry, end: end,
+      coldStart: coldStart, coldEnd: here,
       nextInHash: 0, nextInPage: 0, incoming: 0, sideTable: UInt32(store.count.side),
       secondPage: source.secondPage,
       fingerprint: unsafe Block.fingerprint(source.bytes, guestLength))
@@ -123,6 +125,7 @@ struct BlockTranslator {
       position = index
       if beginsTurn(index) { offset = source.offset }
       let start = unsafe store.cache.offset(of: writer.cursor)
+      emitGroupChecks()
       emitInstruction()
       let bytes = unsafe store.cache.offset(of: writer.cursor) - start
       unsafe store.side[side] = BlockStore.SideEntry(

@@ -109,14 +109,16 @@ extension BlockTranslator {
       return
     }
     let scratch = HostRegister.scratch.rawValue
-    writer.lowWord(.scratch, of: .address)
+    writer.rotateRight(.scratch, .address, by: JumpCache.shift)
+    writer.lowWord(.scratch, of: .scratch)
     writer.tableOperation(
       0x8b, scratch, index: .scratch, offset: Int32(StateLayout.jumpTags(view)))
     writer.bytes(0x48, 0xf7, 0xd1)  // not rcx
     writer.add(.scratch, .scratch, .address, 1)
     writer.bytes(0xe3, 0x05)  // jrcxz over the call: R11 is the tag
     emitCall(thunks.find)
-    writer.lowWord(.scratch, of: .address)
+    writer.rotateRight(.scratch, .address, by: JumpCache.shift)
+    writer.lowWord(.scratch, of: .scratch)
     writer.tableOperation(
       0xff, 4, index: .scratch, offset: Int32(StateLayout.jumpTargets(view)), wide: false)
   }

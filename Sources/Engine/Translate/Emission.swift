@@ -31,7 +31,11 @@ extension BlockTranslator {
     case .callIndirect: emitCallIndirect()
     case .returnNear: emitReturn()
     case .moveString, .storeString: emitString()
-    case .readTimeStamp: emitReadTimeStamp()
+    case .readTimeStamp, .readTimeStampAndProcessor: emitReadTimeStamp()
+    case .pushFlags: emitPushFlags()
+    case .moveFromSegment: emitMoveFromSegment()
+    // Blocks are of one direction.
+    case .clearDirection where !mode.contains(.backward): break
     case .clearInterrupt: emitClearInterrupt()
     case .setInterrupt: emitSetInterrupt()
     case .clearAlignment, .setAlignment: emitAlignmentFlag()

@@ -11,7 +11,12 @@ extension BlockTranslator {
       emitSystem(thunks.system)
       return
     }
-    writer.bytes(0x0f, 0x31)  // rdtsc
+    let withProcessor = instruction.operation == .readTimeStampAndProcessor
+    if withProcessor {
+      writer.bytes(0x0f, 0x01, 0xf9)  // rdtscp: waits for what comes before
+    } else {
+      writer.bytes(0x0f, 0x31)  // rdtsc
+    }
     writer.rotateRight(.rdx, .rdx, by: 32)
     writer.add(.rax, .rax, .rdx, 0)
     writer.load(.scratch, .state(StateLayout.field(\.timeStampOffset)))
@@ -19,6 +24,9 @@ extension BlockTranslator {
     writer.rotateRight(.rdx, .rax, by: 32)
     writer.load(.rdx, .register(HostRegister.rdx.rawValue), wide: false)
     writer.load(.rax, .register(HostRegister.rax.rawValue), wide: false)
+    if withProcessor {
+      writer.load(.r10, .state(StateLayout.field(\.timeStampAux)), wide: false)
+    }
   }
 
   /// Clears a bit of ``CPUState/systemFlags``, and sets it again where asked to.

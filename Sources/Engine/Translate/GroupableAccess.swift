@@ -12,7 +12,7 @@ extension Instruction {
     if operation == .pop { return nil }
     let write = memoryAccess.contains(.write)
     return AccessGroup(
-      base: base, index: index, scaleShift: index == Self.noRegister ? 0 : scaleShift, leader: 0,
+      base: base, index: index, scaleShift: index == Self.noRegister ? 0 : scaleShift, check: 0,
       isWritten: write, isWrittenFirst: write, low: low, high: low + Int32(memorySize))
   }
 
@@ -21,7 +21,7 @@ extension Instruction {
     let isWrite: Bool
     var base = Self.stackPointer
     switch operation {
-    case .push, .call, .callIndirect: isWrite = true
+    case .push, .pushFlags, .call, .callIndirect: isWrite = true
     case .pop, .returnNear: isWrite = false
     case .leave:
       isWrite = false
@@ -30,7 +30,7 @@ extension Instruction {
     }
     guard operandSize == 8 else { return nil }
     return AccessGroup(
-      base: base, index: Self.noRegister, scaleShift: 0, leader: 0, isWritten: isWrite,
+      base: base, index: Self.noRegister, scaleShift: 0, check: 0, isWritten: isWrite,
       isWrittenFirst: isWrite, low: isWrite ? -8 : 0, high: isWrite ? 0 : 8)
   }
 
@@ -38,6 +38,7 @@ extension Instruction {
   var constantMove: (register: UInt8, distance: Int32)? {
     switch operation {
     case .push where operandSize == 8: return (Self.stackPointer, -8)
+    case .pushFlags where operandSize == 8: return (Self.stackPointer, -8)
     case .pop where operandSize == 8 && !hasMemory && operands[0].number != Self.stackPointer:
       return (Self.stackPointer, 8)
     case .plain: return constantSum
@@ -65,10 +66,21 @@ extension Instruction {
   }
 }
 
-extension Operation {
+extension Instruction {
   /// Whether what the instruction does in translated code leaves mappings as they are: it calls no
   /// helper but where an access fails or the block is left.
   var keepsMappings: Bool {
+    switch operation {
+    case .pushFlags: operandSize == 8
+    case .moveFromSegment: !hasMemory && modRMRegister < 6
+    default: operation.keepsMappings
+    }
+  }
+}
+
+extension Operation {
+  /// Whether all instructions of the kind do.
+  fileprivate var keepsMappings: Bool {
     switch self {
     case .plain, .shiftByCount, .compareExchangeWide, .compareStringsIndex, .noOperation,
       .cacheLineFlush, .loadAddress, .bitString, .push, .pop, .leave, .jump, .jumpConditional,

@@ -4,11 +4,6 @@ extension BlockTranslator {
   ///
   /// - Parameter plain: Whether RCX must be free afterwards.
   mutating func emitGrouped(_ number: UInt8, plain: Bool) -> HostOperand {
-    if checkedGroups & 1 << number == 0 {
-      let start = here
-      emitOffset(displacement: Int64(groups[number].low))
-      emitGroupCheck(number, from: start)
-    }
     var pointer = Self.indexed
     if instruction.index == Instruction.noRegister, let base = RegisterMap.host(instruction.base) {
       let displacement = Int32(truncatingIfNeeded: instruction.displacement)
@@ -29,11 +24,6 @@ extension BlockTranslator {
   mutating func emitGrouped(
     _ number: UInt8, stackBy distance: Int32, base: HostRegister = .r15
   ) -> HostOperand {
-    if checkedGroups & 1 << number == 0 {
-      let start = here
-      writer.add(.address, base, nil, groups[number].low)
-      emitGroupCheck(number, from: start)
-    }
     loadAddend(number)
     return .memory(base: base, index: .scratch, displacement: distance)
   }
@@ -57,11 +47,18 @@ extension BlockTranslator {
     .state(StateLayout.run(\.groupAddends) + 8 * Int32(number))
   }
 
-  /// Checks all of a group, whose lowest address is in R11.
-  ///
-  /// - Parameter start: Where R11 is computed, to try again.
-  private mutating func emitGroupCheck(_ number: UInt8, from start: UInt32) {
-    let group = groups[number]
+  /// Emits the checks that come before the current instruction.
+  mutating func emitGroupChecks() {
+    for number in 0..<UInt8(groups.count) {
+      let group = groups[number]
+      if Int(group.check) == position && group.members > 1 { emitGroupCheck(number, group) }
+    }
+  }
+
+  /// Checks all of a group.
+  private mutating func emitGroupCheck(_ number: UInt8, _ group: AccessGroup) {
+    let start = here
+    emitSum(base: group.base, index: (group.index, group.scaleShift), group.low, wide: true)
     let size = Int(group.high - group.low)
     let tags = Int32(
       group.isWritten ? StateLayout.writeTags(view) : StateLayout.readTags(view))
@@ -79,7 +76,6 @@ extension BlockTranslator {
     writer.tableOperation(0x8b, HostRegister.scratch.rawValue, index: .scratch, offset: addends)
     writer.store(.scratch, Self.addend(number))
     groupInScratch = number
-    checkedGroups |= 1 << number
   }
 
   /// Has the TLB filled and tries again, or else leaves for the ungrouped block.

@@ -23,7 +23,7 @@ extension BlockTranslator {
     var place = source.offset
     for index in 0..<min(count, Self.longestUnrolled) {
       let instruction = unsafe instructions[index]
-      guard instruction.operation.keepsMappings else { return nil }
+      guard instruction.keepsMappings else { return nil }
       place += Int(instruction.length)
       let distance = Int64(source.offset - place)
       if instruction.operation == .jumpConditional && instruction.immediate == distance

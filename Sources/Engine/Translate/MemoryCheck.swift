@@ -17,7 +17,7 @@ enum StackStore: BitwiseCopyable {
   case spill
 }
 
-/// Code that runs rarely, emitted behind the block.
+/// Code that runs rarely, emitted apart from the block.
 struct ColdStub: BitwiseCopyable {
   enum Kind: UInt8, BitwiseCopyable {
     case access, group, segment, exit, farExit
