@@ -5,7 +5,7 @@ internal import Host
 /// where it runs it cannot be written.
 @safe
 final class CodeCache: Sendable {
-  static let size = 96 << 20
+  static let size = 192 << 20
   /// From here on are the parts of blocks that run rarely, so that the others lie close together.
   static let coldStart = UInt32(size / 2)
   private let writable: Mapping

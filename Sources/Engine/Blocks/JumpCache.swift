@@ -1,6 +1,6 @@
 /// Where indirect jumps and jumps between pages find their target: host addresses by 16 bits of the
-/// guest's linear address, one cache for each ``MemoryView``. The lowest bits are not among them:
-/// functions begin at multiples of 16, and more of them find room so.
+/// sum of the guest's linear address and its page's number, one cache for each ``MemoryView``. So
+/// functions, which begin at multiples of 16, and places 64 KiB apart find room beside each other.
 ///
 /// A tag of zero would match address 0, whose entry therefore leads to the lookup thunk.
 @safe
@@ -11,11 +11,11 @@ struct JumpCache {
     var globalCount = 0
   }
 
-  /// How many of the lowest bits of an address do not choose its entry.
-  static let shift: UInt8 = 3
+  /// How far an address is shifted to be added to itself.
+  static let shift: UInt8 = 12
 
   private static func index(_ linear: UInt64) -> Int {
-    Int(truncatingIfNeeded: linear >> UInt64(shift)) & 0xffff
+    Int(truncatingIfNeeded: linear &+ linear >> UInt64(shift)) & 0xffff
   }
 
   private let base: UnsafeMutableRawPointer

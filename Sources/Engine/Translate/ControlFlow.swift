@@ -102,6 +102,13 @@ extension BlockTranslator {
     emitFind()
   }
 
+  /// RCX becomes the index in the jump cache of the address in R11.
+  private mutating func emitJumpIndex() {
+    writer.rotateRight(.scratch, .address, by: JumpCache.shift)
+    writer.add(.scratch, .scratch, .address, 0)
+    writer.lowWord(.scratch, of: .scratch)
+  }
+
   /// Goes to the linear address in R11 through the jump cache; the flags stay.
   mutating func emitFind() {
     guard !mode.contains(.single) else {
@@ -109,16 +116,14 @@ extension BlockTranslator {
       return
     }
     let scratch = HostRegister.scratch.rawValue
-    writer.rotateRight(.scratch, .address, by: JumpCache.shift)
-    writer.lowWord(.scratch, of: .scratch)
+    emitJumpIndex()
     writer.tableOperation(
       0x8b, scratch, index: .scratch, offset: Int32(StateLayout.jumpTags(view)))
     writer.bytes(0x48, 0xf7, 0xd1)  // not rcx
     writer.add(.scratch, .scratch, .address, 1)
     writer.bytes(0xe3, 0x05)  // jrcxz over the call: R11 is the tag
     emitCall(thunks.find)
-    writer.rotateRight(.scratch, .address, by: JumpCache.shift)
-    writer.lowWord(.scratch, of: .scratch)
+    emitJumpIndex()
     writer.tableOperation(
       0xff, 4, index: .scratch, offset: Int32(StateLayout.jumpTargets(view)), wide: false)
   }
