@@ -116,3 +116,20 @@ private func afterString(
   p.group.memoryChanged(at: 0x10fff, count: 1)
   #expect(run(3) == 6 + 3 * 256)
 }
+
+@Test func `RDTSCP, PUSHF and MOV from a segment read what is there`() throws {
+  // rdtscp; mov ebx, ecx; stc; pushf; pop rsi; mov edi, ss; mov r10w, cs; cld; hlt
+  let (p, _) = try longModeProcessor([
+    0x0f, 0x01, 0xf9, 0x89, 0xcb, 0xf9, 0x9c, 0x5e, 0x8c, 0xd7, 0x66, 0x41, 0x8c, 0xca, 0xfc, 0xf4,
+  ])
+  p.cpu.timeStampAux = 0x1234_5678
+  p.cpu.flags = [.overflow, .zero, .fixed]
+  (p.cpu.registers[1], p.cpu.registers[7], p.cpu.registers[10]) = (.max, .max, .max)
+  #expect(p.runGuest() == .halted)
+  #expect(p.cpu.registers[1] == 0x1234_5678)
+  #expect(p.cpu.registers[3] == 0x1234_5678)
+  #expect(p.cpu.registers[6] == 0x843)
+  #expect(p.cpu.flags.isSuperset(of: [.overflow, .zero, .carry]))
+  #expect(p.cpu.registers[7] == 16)
+  #expect(p.cpu.registers[10] == 0xffff_ffff_ffff_0008)
+}
