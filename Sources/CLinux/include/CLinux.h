@@ -7,8 +7,8 @@
 #include "Files.h"
 #include "HostProcessor.h"
 #include "KVMCalls.h"
-#include "Tree.h"
 #include "Sampling.h"
+#include "Tree.h"
 
 #include <linux/kvm.h>
 #include <stddef.h>
