@@ -18,6 +18,7 @@
 #include "channel.h"
 #include "order.h"
 #include "relay.h"
+#include "root.h"
 
 struct window {
   uint16_t rows, columns, width, height;
@@ -114,8 +115,11 @@ _Noreturn void start(void) {
   bool has_channel = channel_open();
   if (has_channel) channel_send(CHANNEL_STARTED, 0);
   prepare_system();
+  root_load_modules();
   int status = 126;
+  // The order first: the image's files may soon be out of sight.
   if (!order_read(&order)) print(2, "apus: the guest has no order to carry out\n");
+  else if (!root_mount_shares()) status = 125;
   else if (order.is_shell || !has_channel) status = run_on_console(&order);
   else status = relay_run(&order);
   CALL(sync, 0);

@@ -3,7 +3,10 @@
 #include <asm/errno.h>
 #include <asm/fcntl.h>
 
-enum { TEXT_SIZE = 1 << 21, POINTER_COUNT = 1 << 16 };
+enum { TEXT_SIZE = 1 << 21, POINTER_COUNT = 1 << 16, GROUP_COUNT = 64 };
+
+/// How many strings come before the environment.
+enum { HEAD_COUNT = 7 };
 
 // Untouched pages of these cost nothing.
 static char text[TEXT_SIZE];
@@ -22,17 +25,21 @@ static size_t load(void) {
   return count;
 }
 
-static uint16_t number(const char *digits) {
-  uint16_t value = 0;
-  while (*digits >= '0' && *digits <= '9') value = (uint16_t)(value * 10 + (*digits++ - '0'));
+/// The number at `*digits`, which then is behind it and one comma.
+static uint32_t next_number(const char **digits) {
+  uint32_t value = 0;
+  while (**digits >= '0' && **digits <= '9') value = value * 10 + (uint32_t)(*(*digits)++ - '0');
+  if (**digits == ',') (*digits)++;
   return value;
 }
+
+static uint32_t number(const char *digits) { return next_number(&digits); }
 
 bool order_read(struct order *order) {
   size_t size = load(), count = 0, end = 0;
   for (char *next = text; next < text + size; next += length(next) + 1) {
     if (count >= POINTER_COUNT - 2) return false;
-    if (count >= 4 && !*next && !end) {
+    if (count >= HEAD_COUNT && !*next && !end) {
       // The end of the environment, and a word for execute() before the arguments.
       end = count;
       count += 2;
@@ -42,10 +49,13 @@ bool order_read(struct order *order) {
   }
   if (!end || count == end + 2) return false;
   order->is_shell = equal(pointers[0], "shell");
-  order->rows = number(pointers[1]);
-  order->columns = number(pointers[2]);
+  order->rows = (uint16_t)number(pointers[1]);
+  order->columns = (uint16_t)number(pointers[2]);
   order->directory = pointers[3];
-  order->environment = pointers + 4;
+  order->user = pointers[4];
+  order->group = pointers[5];
+  order->groups = pointers[6];
+  order->environment = pointers + HEAD_COUNT;
   order->arguments = pointers + end + 2;
   return true;
 }
@@ -98,9 +108,23 @@ static const char *reason(long error) {
   }
 }
 
+/// Becomes the user whom the order names: the last thing that root is needed for.
+static bool become_user(const struct order *order) {
+  static uint32_t groups[GROUP_COUNT];
+  size_t count = 0;
+  for (const char *next = order->groups; *next && count < GROUP_COUNT;)
+    groups[count++] = next_number(&next);
+  return CALL(setgroups, count, groups) == 0 && CALL(setgid, number(order->group)) == 0 &&
+         CALL(setuid, number(order->user)) == 0;
+}
+
 int order_run(const struct order *order) {
   static char message[512];
   const char *name = order->arguments[0];
+  if (!become_user(order)) {
+    print(2, "apus: the guest's kernel refuses the user's number\n");
+    return 126;
+  }
   if (*order->directory) CALL(chdir, order->directory);
   bool has_slash = false;
   for (const char *at = name; *at; at++) has_slash |= *at == '/';

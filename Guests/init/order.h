@@ -1,8 +1,9 @@
 // What this guest was started for: the file /etc/apus/order, which the monitor puts into the image.
 //
 // Strings, each with a zero byte behind it: the mode ("shell" or "command"), the rows and the
-// columns of the terminal, the directory to start in, the environment, an empty string, and the
-// program with its arguments.
+// columns of the terminal, the directory to start in, the user's and the group's number, the other
+// groups' with commas between them, the environment, an empty string, and the program with its
+// arguments.
 #ifndef ORDER_H
 #define ORDER_H
 
@@ -12,6 +13,7 @@ struct order {
   bool is_shell;
   uint16_t rows, columns;
   const char *directory;
+  const char *user, *group, *groups;
   char **environment;
   char **arguments;
 };

@@ -36,7 +36,38 @@ public struct Initramfs: Hashable, Sendable {
     case command([String])
   }
 
+  /// Who runs the command.
+  public struct User: Hashable, Sendable {
+    public var number: UInt32
+    public var group: UInt32
+    /// The other groups; 64 at most count.
+    public var groups: [UInt32]
+
+    public init(number: UInt32 = 0, group: UInt32 = 0, groups: [UInt32] = []) {
+      (self.number, self.group, self.groups) = (number, group, groups)
+    }
+  }
+
+  /// A share of the host's, and where the guest's first program mounts it. One at "/" becomes the
+  /// root, under an overlay in the guest's memory.
+  public struct Mount: Hashable, Sendable {
+    public var tag: String
+    public var path: String
+
+    public init(tag: String, path: String) { (self.tag, self.path) = (tag, path) }
+  }
+
   public var purpose: Purpose
+  public var user = User()
+  /// Where a command begins.
+  public var directory = "/root"
+  public var mounts: [Mount] = []
+  /// Modules for the guest's kernel, in an order in which they can be loaded.
+  public var modules: [[UInt8]] = []
+  /// Whether root's usual environment comes before ``environment``.
+  public var hasUsualEnvironment = true
+  /// What an interactive shell is.
+  public var shell = "/bin/sh"
   /// The kind of terminal that the console is.
   public var terminal = "linux"
   /// More environment, each `NAME=value`; later ones win.
@@ -54,24 +85,38 @@ public struct Initramfs: Hashable, Sendable {
     var entries = Self.directories + Self.devices
     entries.append(ArchiveEntry(path: "init", content: .file(Self.program, mode: 0o755)))
     entries.append(ArchiveEntry(path: "etc/apus/order", content: .file(order, mode: 0o600)))
-    entries += Self.textFiles
+    entries += Self.textFiles + mountEntries + moduleEntries
     entries.append(ArchiveEntry(path: "bin/busybox", content: .file(busybox, mode: 0o755)))
     entries += Self.applets.map { ArchiveEntry(path: "bin/\($0)", content: .link(to: "busybox")) }
     guard let image = ArchiveWriter.archive(entries) else { throw .archive }
     return image
   }
 
+  private var moduleEntries: [ArchiveEntry] {
+    [ArchiveEntry(path: "etc/apus/modules", content: .directory(mode: 0o755))]
+      + modules.enumerated().map { number, module in
+        ArchiveEntry(path: "etc/apus/modules/\(number)", content: .file(module, mode: 0o600))
+      }
+  }
+
+  private var mountEntries: [ArchiveEntry] {
+    if mounts.isEmpty { return [] }
+    var text: [UInt8] = []
+    for mount in mounts { text += Array(mount.tag.utf8) + [0] + Array(mount.path.utf8) + [0] }
+    return [ArchiveEntry(path: "etc/apus/mounts", content: .file(text, mode: 0o600))]
+  }
+
   private func order() -> InitramfsOrder {
-    let variables =
-      [
-        "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
-        "LOGNAME=root", "SHELL=/bin/sh", "TERM=\(terminal)",
-      ] + environment
+    let usual = [
+      "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root",
+      "LOGNAME=root", "SHELL=/bin/sh", "TERM=\(terminal)",
+    ]
+    let variables = (hasUsualEnvironment ? usual : []) + environment
     switch purpose {
     case .shell(let window):
       return InitramfsOrder(
-        mode: "shell", window: window, directory: "/root",
-        environment: variables + ["PS1=\\u@\\h:\\w\\$ "], arguments: ["/bin/sh", "-i"])
+        mode: "shell", window: window, directory: directory, user: user,
+        environment: variables + ["PS1=\\u@\\h:\\w\\$ "], arguments: [shell, "-i"])
     case .report:
       return command(["/bin/sh", "-c", Self.reportScript], variables)
     case .command(let arguments):
@@ -81,8 +126,8 @@ public struct Initramfs: Hashable, Sendable {
 
   private func command(_ arguments: [String], _ variables: [String]) -> InitramfsOrder {
     InitramfsOrder(
-      mode: "command", window: Window(), directory: "/root", environment: variables,
-      arguments: arguments)
+      mode: "command", window: Window(), directory: directory, user: user,
+      environment: variables, arguments: arguments)
   }
 
   /// What a guest says of itself; one process beside the shell.

@@ -6,6 +6,7 @@ struct InitramfsOrder {
   let mode: String
   let window: Initramfs.Window
   let directory: String
+  let user: Initramfs.User
   /// Each `NAME=value`.
   let environment: [String]
   let arguments: [String]
@@ -18,6 +19,8 @@ struct InitramfsOrder {
     if arguments.isEmpty { throw .emptyCommand }
     let strings =
       [mode, String(window.rows), String(window.columns), directory]
+      + [String(user.number), String(user.group)]
+      + [user.groups.map(String.init).joined(separator: ",")]
       + environment.filter { !$0.isEmpty } + [""] + arguments
     var bytes: [UInt8] = []
     for string in strings {

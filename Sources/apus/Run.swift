@@ -41,9 +41,20 @@ struct Run: ParsableCommand {
   var disks: [DiskOptions] = []
 
   @Option(
+    help:
+      "The guest's files: small, a few of Apus's own, or host, this machine's; changes are lost.")
+  var root: Root = .small
+
+  @Option(name: .customLong("rw"), help: "A directory that the guest may change. Repeatable.")
+  var writable: [String] = []
+
+  @Option(
     name: .customLong("share"),
-    help: "A directory for the guest to mount (virtiofs): DIRECTORY:TAG[:ro]. Repeatable.")
-  var shares: [ShareOptions] = []
+    help: """
+      A directory of the host's: DIRECTORY:PLACE[:ro]. PLACE is a path, where the guest of Apus's own \
+      mounts it, or a tag, by which any guest can (virtiofs). Repeatable.
+      """)
+  var shares: [ShareArgument] = []
 
   @Option(help: "Who runs guest code.")
   var accel: MachineConfiguration.Accelerator = .auto
@@ -79,6 +90,14 @@ struct Run: ParsableCommand {
       status = try GuestSession(plan, on: engine, signals: signals, begunAt: start).run()
     }
     throw Failure(nil, status: status)
+  }
+}
+
+extension Run {
+  /// What files a guest of Apus's own has.
+  enum Root: String, CaseIterable, ExpressibleByArgument {
+    case small
+    case host
   }
 }
 

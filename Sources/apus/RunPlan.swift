@@ -18,6 +18,8 @@ struct RunPlan {
   let isVerbose: Bool
   let isProfiled: Bool
   let configuration: MachineConfiguration
+  private let mounts: [Initramfs.Mount]
+  private let root: Run.Root
 
   /// The least that a Linux kernel can do anything in, and what page tables can map.
   private static let memoryRange = ByteCount.mebibytes(16)...ByteCount.mebibytes(8 << 20)
@@ -30,12 +32,14 @@ struct RunPlan {
     isVerbose = arguments.verbose
     isProfiled = arguments.profiling.isWanted
     try Self.check(arguments)
+    let sharing = try SharePlan(arguments)
+    (mounts, root) = (sharing.mounts, arguments.root)
     var configuration = MachineConfiguration(
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,
       commandLine: Self.commandLine(arguments, mode),
       memory: arguments.memory, processors: arguments.cpus, model: arguments.machine,
       devices: [.entropy] + arguments.disks.map(DeviceRequest.disk)
-        + arguments.shares.map(DeviceRequest.share))
+        + sharing.shares.map(DeviceRequest.share))
     configuration.accelerator = arguments.accel
     self.configuration = configuration
   }
@@ -45,16 +49,26 @@ struct RunPlan {
 
   /// The initial RAM disk of our own that serves the mode.
   var initramfs: Initramfs {
+    var image = Initramfs(purpose)
+    image.mounts = mounts
+    if !mounts.isEmpty { image.modules = KernelModules(kernel: configuration.kernel).forShares() }
+    if root == .host {
+      (image.user, image.directory) = (HostCaller.user, HostCaller.directory)
+      (image.environment, image.hasUsualEnvironment) = (HostCaller.environment, false)
+      image.shell = HostCaller.shell
+    }
+    return image
+  }
+
+  private var purpose: Initramfs.Purpose {
     switch mode {
     case .console:
       let size = TerminalModes.size(STDIN_FILENO)
-      return Initramfs(
-        .shell(
-          Initramfs.Window(
-            rows: UInt16(clamping: size?.rows ?? 0), columns: UInt16(clamping: size?.columns ?? 0)))
-      )
-    case .report: return Initramfs(.report)
-    case .command(let arguments): return Initramfs(.command(arguments))
+      return .shell(
+        Initramfs.Window(
+          rows: UInt16(clamping: size?.rows ?? 0), columns: UInt16(clamping: size?.columns ?? 0)))
+    case .report: return .report
+    case .command(let arguments): return .command(arguments)
     }
   }
 

@@ -56,8 +56,28 @@ func `a command reaches the guest byte for byte`() throws {
   #expect(strings.first == "command")
   #expect(strings.suffix(arguments.count + 1).dropLast() == arguments[...])
   #expect(strings.contains("COLOUR=blue"))
-  let end = try #require(strings.firstIndex(of: ""))
+  let end = try #require(strings.dropFirst(7).firstIndex(of: ""))
   #expect(strings[end + 1] == "printf")
+}
+
+@Test(.enabled(if: hasBusybox, "busybox-static is not installed"))
+func `the image says who runs the command, and what is mounted and loaded before`() throws {
+  var initramfs = Initramfs(.command(["id"]))
+  initramfs.user = Initramfs.User(number: 1000, group: 100, groups: [4, 27])
+  initramfs.directory = "/srv/project"
+  initramfs.mounts = [.init(tag: "share0", path: "/"), .init(tag: "share1", path: "/data")]
+  initramfs.modules = [[1, 2, 3], [4]]
+
+  let files = try entries(try initramfs.image())
+
+  let order = try #require(files["etc/apus/order"]?.contents)
+  #expect(
+    String(decoding: order, as: UTF8.self)
+      .split(separator: "\0", omittingEmptySubsequences: false).prefix(7)
+      == ["command", "0", "0", "/srv/project", "1000", "100", "4,27"])
+  #expect(files["etc/apus/mounts"]?.contents == Array("share0\0/\0share1\0/data\0".utf8))
+  #expect(files["etc/apus/modules/0"]?.contents == [1, 2, 3])
+  #expect(files["etc/apus/modules/1"]?.contents == [4])
 }
 
 @Test func `a command that cannot be handed over is refused`() {
