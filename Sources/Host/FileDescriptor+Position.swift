@@ -65,6 +65,39 @@ extension FileDescriptor {
     }
   }
 
+  /// A new file in `folder` that has no name, and is gone when it is closed.
+  public static func temporary(in folder: String) throws(SystemError) -> FileDescriptor {
+    var template = Array((folder + "/apus-XXXXXX").utf8CString)
+    let number = unsafe mkstemp(&template)
+    if number < 0 { throw SystemError(call: "mkstemp", errno: errno) }
+    unsafe unlink(template)
+    return FileDescriptor(owning: number)
+  }
+
+  /// Opens the file once more for transfers past the page cache; EINVAL where there are none.
+  public borrowing func openedDirectly(_ flags: CInt) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked(apus_open_direct(rawValue, flags), "open"))
+  }
+
+  /// Makes a file longer, with zeros, or shorter.
+  public borrowing func truncate(to size: UInt64) throws(SystemError) {
+    _ = try checked(apus_truncate(rawValue, Int64(size)), "ftruncate")
+  }
+
+  /// Where the next bytes from `offset` on are that are not a hole; `nil` if there are none.
+  public borrowing func nextData(from offset: UInt64) throws(SystemError) -> UInt64? {
+    let place = apus_next_data(rawValue, Int64(offset))
+    return place == -Int64(ENXIO) ? nil : UInt64(try checked(place, "lseek"))
+  }
+
+  /// Locks the file for who has opened it; returns whether nobody else has locked it.
+  public borrowing func tryLock(exclusively isExclusive: Bool) throws(SystemError) -> Bool {
+    let result = apus_try_lock(rawValue, isExclusive ? 1 : 0)
+    if result == -EWOULDBLOCK { return false }
+    _ = try checked(result, "flock")
+    return true
+  }
+
   /// How many bytes a file or a block device has; `nil` for what has no bytes at offsets.
   public borrowing func diskSize() throws(SystemError) -> UInt64? {
     var status = stat()
@@ -76,5 +109,14 @@ extension FileDescriptor {
     case S_IFBLK: return UInt64(try checked(apus_block_size(rawValue), "ioctl"))
     default: return nil
     }
+  }
+
+  /// How many bytes of the file the file system keeps.
+  public borrowing func allocatedSize() throws(SystemError) -> UInt64 {
+    var status = stat()
+    guard unsafe fstat(rawValue, &status) == 0 else {
+      throw SystemError(call: "fstat", errno: EIO)
+    }
+    return UInt64(status.st_blocks) * 512
   }
 }

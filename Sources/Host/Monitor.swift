@@ -32,10 +32,12 @@ public final class Monitor<State>: @unchecked Sendable {
   }
 
   /// Looks at the state, or changes something nobody waits for.
-  public func withLock<Result>(_ body: (inout State) -> Result) -> Result {
+  public func withLock<Result, Failure>(
+    _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
-    return unsafe body(&state.pointee)
+    return try unsafe body(&state.pointee)
   }
 
   /// Changes the state and lets everyone who waits look at it again.

@@ -37,7 +37,9 @@ struct Run: ParsableCommand {
 
   @Option(
     name: .customLong("disk"),
-    help: "A disk image: FILE[,ro][,format=raw][,serial=TEXT]. Repeatable.")
+    help: ArgumentHelp(
+      "A disk: \(DiskOptions.grammar). Repeatable.", valueName: "file"),
+    transform: DiskOptions.parsed)
   var disks: [DiskOptions] = []
 
   @Option(
@@ -55,6 +57,9 @@ struct Run: ParsableCommand {
       mounts it, or a tag, by which any guest can (virtiofs). Repeatable.
       """)
   var shares: [ShareArgument] = []
+
+  @Flag(help: "Throw away at the end what the guest writes to its disks.")
+  var ephemeral = false
 
   @Option(help: "Who runs guest code.")
   var accel: MachineConfiguration.Accelerator = .auto

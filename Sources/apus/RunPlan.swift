@@ -38,10 +38,18 @@ struct RunPlan {
       kernel: try Self.kernel(arguments), initrd: arguments.initrd,
       commandLine: Self.commandLine(arguments, mode),
       memory: arguments.memory, processors: arguments.cpus, model: arguments.machine,
-      devices: [.entropy] + arguments.disks.map(DeviceRequest.disk)
+      devices: [.entropy] + Self.disks(arguments)
         + sharing.shares.map(DeviceRequest.share))
     configuration.accelerator = arguments.accel
     self.configuration = configuration
+  }
+
+  private static func disks(_ arguments: Run) -> [DeviceRequest] {
+    arguments.disks.map { disk in
+      var disk = disk
+      disk.isEphemeral = disk.isEphemeral || arguments.ephemeral
+      return .disk(disk)
+    }
   }
 
   /// Whether a person sits at the guest's console.

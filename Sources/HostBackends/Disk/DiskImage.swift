@@ -1,5 +1,5 @@
 public import DeviceModel
-import Host
+public import Host
 
 /// The bytes of a disk in some format, one request after the other. ``DiskWorkers`` makes a
 /// ``BlockStore`` of it.
@@ -19,4 +19,6 @@ public protocol DiskImage: AnyObject, Sendable {
   /// Gives the range's space back, as far as that is possible; its contents are zeros, or as before.
   func discard(_ range: Range<UInt64>) throws(SystemError)
   func writeZeroes(_ range: Range<UInt64>) throws(SystemError)
+  /// Where the next bytes from `offset` on may be that are no zeros.
+  func nextData(from offset: UInt64) throws(SystemError) -> UInt64
 }

@@ -6,37 +6,23 @@ extension DiskOptions {
   /// Opens the disk.
   public func open() throws(DiskError) -> any BlockStore {
     let image = try image()
-    do throws(SystemError) {
-      return try DiskWorkers(image)
-    } catch {
-      throw .system(error)
-    }
+    return try DiskOpener.asDiskError { () throws(SystemError) in try DiskWorkers(image) }
   }
 
-  private func image() throws(DiskError) -> RawImage {
-    let file = try opened()
-    let size = try Self.size(of: file)
-    return RawImage(file, capacity: size, isReadOnly: isReadOnly)
+  private func image() throws(DiskError) -> any DiskImage {
+    var opener = DiskOpener()
+    (opener.isReadOnly, opener.cache) = (isReadOnly || isEphemeral, cache)
+    let image = try opener.image(path, format: format)
+    return isEphemeral ? try Self.overlay(on: image) : image
   }
 
-  private func opened() throws(DiskError) -> FileDescriptor {
-    do throws(SystemError) {
-      // Not blocking: a pipe's other end may never come.
-      return try .open(path, (isReadOnly ? O_RDONLY : O_RDWR) | O_NONBLOCK)
-    } catch {
-      throw .system(error)
+  /// An image in a file without a name, which takes all that is written.
+  private static func overlay(on image: any DiskImage) throws(DiskError) -> any DiskImage {
+    try DiskOpener.asDiskError { () throws(SystemError) in
+      let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
+      let file = DiskFile(try .temporary(in: folder), isReadOnly: false, cache: .unsafe)
+      let header = try QCOW2Layout(size: image.capacity).write(to: file)
+      return try QCOW2Image(header, in: file, backing: image)
     }
-  }
-
-  private static func size(of file: borrowing FileDescriptor) throws(DiskError) -> UInt64 {
-    let size: UInt64?
-    do throws(SystemError) {
-      size = try file.diskSize()
-    } catch {
-      throw .system(error)
-    }
-    guard let size else { throw .notADisk }
-    if size < UInt64(BlockRequest.sector) { throw .empty }
-    return size
   }
 }

@@ -8,9 +8,11 @@ extension Virtqueue {
   public mutating func next(into chain: inout DescriptorChain) throws(QueueFault) -> Bool {
     guard isReady else { return false }
     while true {
-      let waiting = try availableIndex() &- taken
-      if waiting > size { throw .tooManyAvailable(Int(waiting)) }
-      if waiting > 0 { break }
+      let available = try availableIndex()
+      // Those that the device still has count as well: what is out is as bounded as what waits.
+      let offered = available &- used
+      if offered > size { throw .tooManyAvailable(Int(offered)) }
+      if available != taken { break }
       guard hasEventIndex, awaited != taken else { return false }
       awaited = taken
       try store(awaited, at: availableEvent)
