@@ -8,7 +8,7 @@ struct Apus: ParsableCommand {
     commandName: "apus",
     abstract: "Runs virtual machines, with or without hardware virtualization.",
     version: "apus 0.1.0",
-    subcommands: [Run.self, Bare.self, KVMCommand.self, Probe.self])
+    subcommands: [Run.self, Bare.self, KVMCommand.self, DiskCommand.self, Probe.self])
 
   /// Parses the arguments, runs the command, and turns every error into a sentence and a status.
   static func main() {

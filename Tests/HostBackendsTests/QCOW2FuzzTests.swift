@@ -64,9 +64,12 @@ import Testing
   @Test func `a loop of backing files ends`() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/disk.qcow2"
-    try runProgram([
-      "qemu-img", "create", "-u", "-f", "qcow2", "-b", path, "-F", "qcow2", path, "1M",
-    ])
+    for (name, backing) in [("disk.qcow2", "other.qcow2"), ("other.qcow2", "disk.qcow2")] {
+      try runProgram([
+        "qemu-img", "create", "-u", "-f", "qcow2", "-b", backing, "-F", "qcow2",
+        folder.path + "/" + name, "1M",
+      ])
+    }
     var opener = DiskOpener()
     opener.isReadOnly = true
     do throws(DiskError) {

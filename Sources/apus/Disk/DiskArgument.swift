@@ -28,7 +28,7 @@ extension DiskOptions {
     case ("ro", _), ("ephemeral", _): throw ValidationError("'\(word)': it takes no value.")
     case ("format", nil), ("cache", nil), ("serial", nil):
       throw ValidationError("'\(word)' needs a value behind an equals sign.")
-    default: throw ValidationError("'\(word)' is no option of a disk; there are \(grammar).")
+    default: throw ValidationError("'\(word)' is no option of a disk; there are \(Self.grammar).")
     }
   }
 

@@ -45,7 +45,7 @@ struct QCOW2Header: Hashable, Sendable {
   /// How many L2 tables the disk has.
   var tablesNeeded: Int { Int(size / tableSpan) + (size % tableSpan == 0 ? 0 : 1) }
   /// How many clusters a cluster of reference counts is for.
-  var countsPerBlock: Int { clusterSize * 8 >> refcountOrder }
+  var countsPerBlock: Int { (clusterSize * 8) >> refcountOrder }
 
   /// Limits of what is kept in memory, which are QEMU's as well.
   static let l1Limit = 32 << 20

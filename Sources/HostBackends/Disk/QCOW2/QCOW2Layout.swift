@@ -1,3 +1,4 @@
+import Glibc
 import Host
 
 /// A new qcow2 image: what is in its first clusters.
@@ -35,7 +36,7 @@ public struct QCOW2Layout: Hashable, Sendable {
   /// L1 table.
   @discardableResult
   func write(to file: DiskFile) throws(SystemError) -> QCOW2Header {
-    precondition(fault == nil, "a layout is looked at before it is written")
+    if fault != nil { throw SystemError(call: "pwrite", errno: EFBIG) }
     var header = header
     let size = header.clusterSize
     header.l1Count = max(header.tablesNeeded, 1)
