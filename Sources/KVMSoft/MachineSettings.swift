@@ -64,6 +64,8 @@ final class MachineSettings: Sendable {
 
 /// Peculiarities that KVM keeps for guests which rely on them (KVM_X86_QUIRK_*).
 enum Quirk: UInt64 {
+  /// The exit of a write to port 0x7e has the instruction pointer behind the instruction.
+  case skipsPort7E = 8
   /// CPUID has MONITOR whatever IA32_MISC_ENABLE says.
   case monitorWhateverEnabled = 0x10
   /// VMCALL is replaced by VMMCALL.

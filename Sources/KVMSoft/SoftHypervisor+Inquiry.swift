@@ -83,6 +83,7 @@ enum SoftCapabilities {
     .extendedCPUID, .extendedEmulatedCPUID, .mpState, .vcpuEvents, .interruptShadow, .xsave,
     .xcrs, .debugRegisters, .sregs2, .getMSRFeatures, .sysAttributes, .hlt, .userNMI,
     .immediateExit, .setGuestDebug, .x86RobustSinglestep, .internalErrorData, .nopIODelay,
+    .exitOnEmulationFailure,
     .exceptionPayload, .x86TripleFaultEvent, .x86SMM, .enableCap, .enableCapVM, .checkExtensionVM,
     // Interrupts and events
     .irqchip, .irqInjectStatus, .ioapicPolarityIgnored, .signalMSI, .irqfd, .irqfdResample,

@@ -48,7 +48,7 @@ extension SoftMachine: ControlledMachine {
   private func allowedBits(of capability: Capability) -> UInt64? {
     switch capability {
     case .exceptionPayload, .x86TripleFaultEvent, .msrPlatformInfo, .disableQuirks2,
-      .exitHypercall, .x86UserSpaceMSR, .manualDirtyLogProtect2:
+      .exitHypercall, .exitOnEmulationFailure, .x86UserSpaceMSR, .manualDirtyLogProtect2:
       UInt64(check(capability))
     case .disableQuirks: UInt64(check(.disableQuirks2))
     // KVM_X2APIC_API_USE_32BIT_IDS and _DISABLE_BROADCAST_QUIRK.

@@ -70,6 +70,50 @@ class Modes(BareTest):
         self.assertEqual((status, output), (42, "Hello, world!\n"), errors)
 
 
+# What Guests/modes/modes32.asm prints: which selectors, flags and descriptor types a processor shows.
+OLD_MODES = """\
+g22222222 11111111 fffffff8 00000023
+u00000000 0000001b
+h3333 fffe
+u00000000
+X0000000d 00000058
+X0000000b 00000060
+100000089 0000008b 00000000
+b0000008b 00000089 00000000
+20000008b 0000008b 00004000 00000030
+c0000008b 00000089 00000000
+30000008b 0000008b 00004000 00000030 00000000
+d0000008b 00000089 00000000
+f00000008 00000038 00000040
+e0000008b 00000089 00000000
+v0000000e 00002000 00023000 00001000 00003000 00002000
+32023002
+X0000000d 00000000
+X0000000d 00000000
+X0000000d 00000000
+32023202 30023002
+X0000000d 00000000
+0000600d X0000000d 00000000
+0000600d X0000000d 00000000
+00000031 00000033
+600dcafe 000000a3 X0000000e 00000000
+00600000
+"""
+
+
+class OldModes(BareTest):
+    """Call gates, tasks, virtual-8086 mode, segments that expand down, PAE, unreal mode."""
+
+    def test_old_modes(self):
+        path = os.path.join(self.build, "modes32")
+        subprocess.run(
+            ["nasm", "-f", "bin", "-o", path, os.path.join(ROOT, "Guests/modes/modes32.asm")],
+            check=True)
+        status, output, errors = self.bare("--mode", "protected", "--load", "0x100000", path)
+        self.assertEqual(output.replace(" \n", "\n"), OLD_MODES)
+        self.assertEqual(status, 42, errors)
+
+
 class Thin(BareTest):
     def test_random_bytes(self):
         path = self.compile("thin/rng.c", "-m32")

@@ -163,8 +163,8 @@ extension Processor {
   }
 
   /// Whether code is where no memory is. Like KVM, which would have to emulate it: that ends the run
-  /// for the most privileged code, and is #UD for other code.
+  /// for the most privileged code, and is #UD for other code unless the machine wants to know.
   private func isUnreachable(_ fault: GuestFault) -> Bool {
-    fault == .unreachable && cpu.privilege == 0
+    fault == .unreachable && (cpu.privilege == 0 || environment.stopsAtUnreachableCode)
   }
 }

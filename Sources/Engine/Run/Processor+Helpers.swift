@@ -82,6 +82,11 @@ extension Processor {
     return fault(.protection)
   }
 
+  /// Bytes of the instruction at the instruction pointer, between runs or while it waits.
+  package var currentInstructionLength: UInt64 {
+    inside { UInt64(instructionAtPointer().length) }
+  }
+
   /// The instruction at the instruction pointer, decoded again; undefined where it cannot be read.
   func instructionAtPointer() -> Instruction {
     let linear = linearInstructionPointer

@@ -48,6 +48,9 @@ public protocol ProcessorEnvironment: AnyObject {
   /// page was last forgotten.
   func wasWritten(_ page: WrittenPage)
 
+  /// Whether code of any privilege where no memory is ends the run.
+  var stopsAtUnreachableCode: Bool { get }
+
   /// Whether MONITOR and MWAIT are instructions.
   var offersMonitor: Bool { get }
   /// Whether VMCALL is taken for VMMCALL, and replaced by it.
@@ -86,6 +89,7 @@ extension ProcessorEnvironment {
   public func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
     write()
   }
+  public var stopsAtUnreachableCode: Bool { false }
   public var offersMonitor: Bool { identify(leaf: 1, subleaf: 0).ecx >> 3 & 1 != 0 }
   public var mendsHypercalls: Bool { true }
   public func hypercall(_ call: Hypercall) -> UInt64? { nil }

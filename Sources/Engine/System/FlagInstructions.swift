@@ -55,15 +55,20 @@ extension Processor {
   ) throws(GuestFault) {
     guard size == 2 && cpu.cr4.contains(.virtual8086) else { throw .protection }
     let image = try pop(size: 2, from: &stack)
+    try checkVirtualFlags(image)
+    restoreFlags(image, 2, privilege: 3)
+    setVirtualInterrupt(image & RFLAGS.interrupt.rawValue != 0)
+  }
+
+  /// What an image of flags may not ask for where the interrupt flag is virtual.
+  func checkVirtualFlags(_ image: UInt64) throws(GuestFault) {
     let enables = image & RFLAGS.interrupt.rawValue != 0
     guard image & RFLAGS.trap.rawValue == 0,
       !(enables && cpu.hasFlag(.virtualInterruptPending))
     else { throw .protection }
-    restoreFlags(image, 2, privilege: 3)
-    setVirtualInterrupt(enables)
   }
 
-  private func setVirtualInterrupt(_ value: Bool) {
+  func setVirtualInterrupt(_ value: Bool) {
     cpu.systemFlags &= ~RFLAGS.virtualInterrupt.rawValue
     if value { cpu.systemFlags |= RFLAGS.virtualInterrupt.rawValue }
   }

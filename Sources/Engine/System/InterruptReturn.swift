@@ -9,8 +9,9 @@ extension Processor {
     if !cpu.isProtected {
       try returnReal(size)
     } else if cpu.isVirtual8086 {
-      guard cpu.ioPrivilege == 3 else { throw .protection }
-      try returnReal(size)
+      let isVirtual = cpu.ioPrivilege < 3
+      guard !isVirtual || size == 2 && cpu.cr4.contains(.virtual8086) else { throw .protection }
+      try returnReal(size, isVirtual: isVirtual)
     } else if cpu.is64Bit {
       try returnLong(size)
     } else {
@@ -25,12 +26,14 @@ extension Processor {
     return .jumped
   }
 
-  private func returnReal(_ size: UInt8) throws(GuestFault) {
+  /// - Parameter isVirtual: Whether the interrupt flag is the virtual one.
+  private func returnReal(_ size: UInt8, isVirtual: Bool = false) throws(GuestFault) {
     var stack = currentStack
     let pointer = try pop(size: size, from: &stack)
     let selector = UInt16(truncatingIfNeeded: try pop(size: size, from: &stack))
     let flags = try pop(size: size, from: &stack)
     guard pointer <= UInt64(cpu[.cs].limit) else { throw .protection }
+    if isVirtual { try checkVirtualFlags(flags) }
     commit(stack)
     loadRealSegment(.cs, selector)
     cpu.instructionPointer = pointer
@@ -39,6 +42,7 @@ extension Processor {
     let kept = cpu.systemFlags & fixed.rawValue
     restoreFlags(flags, size, privilege: cpu.isVirtual8086 ? 3 : 0)
     cpu.systemFlags = (cpu.systemFlags & ~fixed.rawValue) | kept
+    if isVirtual { setVirtualInterrupt(flags & RFLAGS.interrupt.rawValue != 0) }
   }
 
   /// From 64-bit code: always five words, to any privilege level and code size.

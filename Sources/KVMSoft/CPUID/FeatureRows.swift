@@ -10,6 +10,7 @@ extension GuestFeature {
   /// What every x86-64 processor has, and what the engine does by itself.
   private static let baseline: [GuestFeature] = [
     own("fpu", .standardEDX, 0),
+    own("vme", .standardEDX, 1),
     own("de", .standardEDX, 2),
     own("pse", .standardEDX, 3),
     own("tsc", .standardEDX, 4),

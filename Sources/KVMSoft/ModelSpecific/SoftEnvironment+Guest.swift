@@ -76,6 +76,8 @@ extension SoftEnvironment {
     }
   }
 
+  var stopsAtUnreachableCode: Bool { machine.has(.exitOnEmulationFailure) }
+
   var mendsHypercalls: Bool { machine.has(.mendsHypercalls) }
 
   var offersMonitor: Bool {

@@ -21,6 +21,8 @@ final class ExitRelay: ExitHandler {
   private var isRefused = false
   /// Whether an instruction waits in the middle for an access to be done.
   private(set) var isInFlight = false
+  /// The access that an instruction waits for.
+  var waitingAccess: Exit? { isInFlight ? exit : nil }
   /// Set to complete an instruction without any device: reads are all ones, writes are dropped.
   private var isDeaf = false
   private var isEnding = false

@@ -15,9 +15,18 @@ extension SoftCPU {
     (values.r10, values.r11) = (cpu.registers[10], cpu.registers[11])
     (values.r12, values.r13) = (cpu.registers[12], cpu.registers[13])
     (values.r14, values.r15) = (cpu.registers[14], cpu.registers[15])
-    values.rip = cpu.instructionPointer
+    values.rip = cpu.instructionPointer &+ skippedBytes
     values.rflags = cpu.flags
     return values
+  }
+
+  /// While a write to port 0x7e waits, KVM shows the state behind the instruction, unless that
+  /// quirk is disabled (KVM_X86_QUIRK_OUT_7E_INC_RIP).
+  private var skippedBytes: UInt64 {
+    guard case .portWrite(0x7e, _, _, 1)? = relay?.waitingAccess,
+      machine.settings.has(.skipsPort7E)
+    else { return 0 }
+    return processor.currentInstructionLength
   }
 
   public func setRegisters(_ values: Registers) throws(KVMError) {
