@@ -37,11 +37,18 @@ final class Memory {
 
   deinit { buffer.deallocate() }
 
+  /// A part of the memory in pieces of at most `size` bytes.
+  static func pieces(of memory: Memory, from start: Int, count: Int, size: Int) -> [HostPiece] {
+    stride(from: start, to: start + count, by: size).compactMap { place in
+      memory.buffer.baseAddress.map {
+        HostPiece($0 + place, count: min(size, start + count - place))
+      }
+    }
+  }
+
   /// The memory in pieces of at most `size` bytes.
   func pieces(_ count: Int, of size: Int = 1000) -> [HostPiece] {
-    stride(from: 0, to: count, by: size).compactMap { start in
-      buffer.baseAddress.map { HostPiece($0 + start, count: min(size, count - start)) }
-    }
+    Self.pieces(of: self, from: 0, count: count, size: size)
   }
 }
 

@@ -7,6 +7,7 @@
 #include "Files.h"
 #include "HostProcessor.h"
 #include "KVMCalls.h"
+#include "Ring.h"
 #include "Sampling.h"
 #include "Tree.h"
 

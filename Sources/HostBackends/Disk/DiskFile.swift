@@ -18,6 +18,8 @@ public final class DiskFile: Sendable {
   private let file: FileDescriptor
   /// The same file, opened past the cache.
   private let direct: FileDescriptor?
+  /// The numbers of both, or of the first twice.
+  private let numbers: (cached: CInt, direct: CInt)
   private let isUnsafe: Bool
 
   /// What direct transfers begin and end at; no disk of today wants more.
@@ -27,7 +29,14 @@ public final class DiskFile: Sendable {
     self.isReadOnly = isReadOnly
     isUnsafe = cache == .unsafe
     // Not every file system can; then the cache is used.
-    direct = cache == .none ? try? file.openedDirectly(isReadOnly ? O_RDONLY : O_RDWR) : nil
+    let number = file.rawValue
+    if cache == .none, let direct = try? file.openedDirectly(isReadOnly ? O_RDONLY : O_RDWR) {
+      numbers = (number, direct.rawValue)
+      self.direct = consume direct
+    } else {
+      numbers = (number, number)
+      direct = nil
+    }
     self.file = file
   }
 
@@ -50,6 +59,11 @@ public final class DiskFile: Sendable {
       return result
     }
     try file.write(pieces, at: offset)
+  }
+
+  /// The descriptor for such a transfer: past the cache or through it.
+  func descriptor(for pieces: [HostPiece], at offset: UInt64) -> CInt {
+    Self.isAligned(pieces, offset) ? numbers.direct : numbers.cached
   }
 
   func bytes(at offset: UInt64, count: Int) throws(SystemError) -> [UInt8] {
@@ -87,8 +101,15 @@ public final class DiskFile: Sendable {
 
   func truncate(to size: UInt64) throws(SystemError) { try file.truncate(to: size) }
 
+  /// Where the next bytes are that are not a hole; `nil` if there are none.
   func nextData(from offset: UInt64) throws(SystemError) -> UInt64? {
-    try file.nextData(from: offset)
+    do throws(SystemError) {
+      return try file.nextData(from: offset)
+    } catch {
+      // What knows of no holes has none.
+      guard error.errno == EINVAL else { throw error }
+      return offset
+    }
   }
 
   private static func isAligned(_ pieces: [HostPiece], _ offset: UInt64) -> Bool {

@@ -41,6 +41,8 @@ public struct DiskOpener {
     }
     let size = try Self.asDiskError { () throws(SystemError) in try file.diskSize() }
     if size == nil { throw .notADisk }
+    // From here on transfers may wait.
+    _ = fcntl(file.rawValue, F_SETFL, 0)
     if isLocked, (try? file.tryLock(exclusively: !isReadOnly)) == false {
       throw .inUse(by: LockHolder.find(file))
     }

@@ -6,14 +6,17 @@ extension DiskOptions {
   /// Opens the disk.
   public func open() throws(DiskError) -> any BlockStore {
     let image = try image()
-    return try DiskOpener.asDiskError { () throws(SystemError) in try DiskWorkers(image) }
+    return try DiskOpener.asDiskError { () throws(SystemError) in
+      if let raw = image as? RawImage, let store = try RingStore(raw) { return store }
+      return try DiskWorkers(image)
+    }
   }
 
   private func image() throws(DiskError) -> any DiskImage {
     var opener = DiskOpener()
     (opener.isReadOnly, opener.cache) = (isReadOnly || isEphemeral, cache)
     let image = try opener.image(path, format: format)
-    return isEphemeral ? try Self.overlay(on: image) : image
+    return isEphemeral && !isReadOnly ? try Self.overlay(on: image) : image
   }
 
   /// An image in a file without a name, which takes all that is written.

@@ -3,13 +3,26 @@ public import Host
 
 /// A disk image behind a few threads, which carry its requests out as they come.
 public final class DiskWorkers: BlockStore {
-  private typealias Job = @Sendable () -> Void
+  typealias Completion = @Sendable (BlockResult) -> Void
+
+  private struct Job: Sendable {
+    let request: BlockRequest
+    let completion: Completion
+  }
 
   private struct State: Sendable {
     var waiting: [Job] = []
-    /// Waiting, or being carried out.
-    var unfinished = 0
+    /// How many requests use memory now.
+    var running = 0
+    /// What is done, and nobody has been told.
+    var done: [(completion: Completion, result: BlockResult)] = []
     var isClosing = false
+  }
+
+  private enum Work {
+    case carryOut(Job)
+    case tell(Completion, BlockResult)
+    case end
   }
 
   private let image: any DiskImage
@@ -24,7 +37,7 @@ public final class DiskWorkers: BlockStore {
     var threads: [HostThread] = []
     for _ in 0..<count {
       threads.append(
-        try HostThread(named: "disk", stackSize: 1 << 20) { Self.work(state) })
+        try HostThread(named: "disk", stackSize: 1 << 20) { Self.work(state, image) })
     }
     self.threads = threads
   }
@@ -40,37 +53,59 @@ public final class DiskWorkers: BlockStore {
   public func submit(
     _ request: BlockRequest, completion: @escaping @Sendable (BlockResult) -> Void
   ) {
-    let (image, state) = (image, state)
-    state.change { [state] inner in
-      inner.unfinished += 1
-      inner.waiting.append {
-        let result = image.perform(request)
-        // First the memory is given back, then somebody hears of it.
-        state.change { $0.unfinished -= 1 }
-        completion(result)
+    state.change { $0.waiting.append(Job(request: request, completion: completion)) }
+  }
+
+  /// Has one of the threads call `completion`.
+  func tell(_ completion: @escaping Completion, _ result: BlockResult) {
+    state.change { $0.done.append((completion, result)) }
+  }
+
+  /// Carries out here what waits: the threads may all be calling completions, which want a lock that
+  /// the caller has.
+  public func drain() {
+    while let job = state.withLock({ Self.next(&$0) }) {
+      let result = image.perform(job.request)
+      state.change { state in
+        state.running -= 1
+        state.done.append((job.completion, result))
       }
     }
+    _ = state.wait { $0.running == 0 ? true : nil }
   }
 
-  public func drain() {
-    _ = state.wait { $0.unfinished == 0 ? true : nil }
+  private static func next(_ state: inout State) -> Job? {
+    if state.waiting.isEmpty { return nil }
+    state.running += 1
+    return state.waiting.removeFirst()
   }
 
-  private static func work(_ state: Monitor<State>) {
+  private static func work(_ state: Monitor<State>, _ image: any DiskImage) {
     while true {
-      let job = state.wait { state -> Job?? in
-        if !state.waiting.isEmpty { return .some(state.waiting.removeFirst()) }
-        return state.isClosing ? .some(nil) : nil
+      let work = state.wait { state -> Work? in
+        if !state.done.isEmpty {
+          let first = state.done.removeFirst()
+          return .tell(first.completion, first.result)
+        }
+        if let job = next(&state) { return .carryOut(job) }
+        return state.isClosing ? .end : nil
       }
-      guard let job, let job else { return }
-      job()
+      switch work {
+      case .carryOut(let job)?:
+        let result = image.perform(job.request)
+        // First the memory is given back, then somebody hears of it.
+        state.change { $0.running -= 1 }
+        job.completion(result)
+      case .tell(let completion, let result)?: completion(result)
+      case .end?, nil: return
+      }
     }
   }
 }
 
 extension DiskImage {
   /// Carries out a request; what the host refuses is its result.
-  fileprivate func perform(_ request: BlockRequest) -> BlockResult {
+  func perform(_ request: BlockRequest) -> BlockResult {
     let range = request.offset..<request.offset + UInt64(request.count)
     do throws(SystemError) {
       switch request.operation {

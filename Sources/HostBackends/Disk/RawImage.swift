@@ -7,7 +7,7 @@ public final class RawImage: DiskImage {
   public let capacity: UInt64
   public var isReadOnly: Bool { file.isReadOnly }
   public var canDiscard: Bool { !isReadOnly }
-  private let file: DiskFile
+  let file: DiskFile
   /// Whether nobody has said that the disk is raw, so that it must go on looking like that.
   private let isGuess: Bool
 
@@ -26,7 +26,7 @@ public final class RawImage: DiskImage {
   }
 
   public func write(_ pieces: [HostPiece], at offset: UInt64) throws(SystemError) {
-    guard isGuess, offset == 0 else { return try file.write(pieces, at: offset) }
+    guard isGuess && offset == 0 else { return try file.write(pieces, at: offset) }
     // A copy, because the guest could change its memory after the look at it.
     var head = [UInt8](repeating: 0, count: min(BlockRequest.sector, pieces.byteCount))
     head.copy(from: pieces)
@@ -34,6 +34,11 @@ public final class RawImage: DiskImage {
     try file.write(head, at: 0)
     let rest = pieces.slice(head.count, pieces.byteCount - head.count)
     try file.write(rest, at: UInt64(head.count))
+  }
+
+  /// Whether a request's bytes must be looked at before they are written.
+  func mustLook(at request: BlockRequest) -> Bool {
+    isReadOnly && request.operation == .write || isGuess && request.offset == 0
   }
 
   public func flush() throws(SystemError) { try file.flush() }
