@@ -95,26 +95,51 @@ private func afterString(
   #expect(p.cpu.registers[7] == UInt64(0x40000 + destination + count * 8))
 }
 
-@Test func `a loop over an instruction in two pages runs, and sees each of them change`() throws {
-  // At 0x10ffa: L: inc ecx (2) | add eax, imm32 (81 c0 …, six bytes over the page's end)
-  // then cmp ecx, edx; jne L; hlt.
-  let (p, _) = try longModeProcessor([])
-  let code: [UInt8] = [0xff, 0xc1, 0x90, 0x81, 0xc0, 1, 0, 0, 0, 0x39, 0xd1, 0x75, 0xf3, 0xf4]
-  try p.memory.write(code, at: 0x10ffa)
+/// Where the second of two pages lies, that follows 0x10000: next to it, or where the translator finds
+/// its blocks by the same hash. And how changes are noticed: somebody tells, or they are looked for.
+@Test(arguments: [0x11000, 0x1001_0000], [true, false])
+func `a loop over an instruction in two pages runs, and sees each of them change`(
+  second: UInt64, isTold: Bool
+) throws {
+  let memory = try GuestMemory(size: 258 << 20)
+  let p = try Processor(
+    memory: memory, environment: BareEnvironment(), features: .init(rawValue: .max))
+  try memory.mapStart()
+  try memory.store(UInt64(0x4000 | 7), at: 0x3008)
+  try memory.store(UInt64(0x10000 | 7), at: 0x4000)
+  try memory.store(second | 7, at: 0x4008)
+  p.enterLongMode()
+  // mov rbx, cr3; mov cr3, rbx; L: inc ecx; nop; add eax, 1 | whose last three bytes are in the
+  // second page; cmp ecx, edx; jne L; hlt.
+  try memory.write(
+    [0x0f, 0x20, 0xdb, 0x0f, 0x22, 0xdb, 0xff, 0xc1, 0x90, 0x81, 0xc0, 1], at: 0x10ff4)
+  try memory.write([0, 0, 0, 0x39, 0xd1, 0x75, 0xf3, 0xf4], at: second)
   func run(_ turns: UInt64) -> UInt64 {
-    p.cpu.instructionPointer = 0x10ffa
+    p.cpu.instructionPointer = 0x200ff4
     (p.cpu.registers[0], p.cpu.registers[1], p.cpu.registers[2]) = (0, 0, turns)
     #expect(p.runGuest() == .halted)
     return p.cpu.registers[0]
   }
+  func change(_ bytes: [UInt8], at address: UInt64) throws {
+    try memory.write(bytes, at: address)
+    if isTold {
+      p.group.memoryChanged(at: address, count: bytes.count)
+    } else {
+      p.suspended {}
+    }
+  }
   #expect(run(1000) == 1000)
-  // The second page's bytes hold the upper part of the immediate.
-  try p.memory.store(UInt8(1), at: 0x11000)
-  p.group.memoryChanged(at: 0x11000, count: 1)
+  try change([1], at: second)
   #expect(run(3) == 3 + 3 * 256)
-  try p.memory.store(UInt8(2), at: 0x10fff)
-  p.group.memoryChanged(at: 0x10fff, count: 1)
+  try change([2], at: 0x10fff)
   #expect(run(3) == 6 + 3 * 256)
+  // What is in one page only: add ecx, 3 for inc ecx; nop for jne.
+  try change([0x83, 0xc1, 0x03], at: 0x10ffa)
+  #expect(run(3) == 2 + 256)
+  try change([0x90, 0x90], at: second + 5)
+  #expect(run(9) == 2 + 256)
+  try change([3], at: second)
+  #expect(run(9) == 2 + 3 * 256)
 }
 
 @Test func `RDTSCP, PUSHF and MOV from a segment read what is there`() throws {

@@ -85,15 +85,28 @@ struct Block: BitwiseCopyable {
   var coldStart: UInt32
   var coldEnd: UInt32
   var nextInHash: Int32
-  var nextInPage: Int32
+  /// The next places in the lists of its first and its second page.
+  var nextInPage = Place.none
+  var nextInSecondPage = Place.none
   /// Exits of other blocks that jump straight to this one: head of a list through `BlockExit`.
   var incoming: Int32
   /// First entry of the block's side table, see `SideTable`.
   var sideTable: UInt32
-  /// Guest-physical page number of the last byte, where that is not the first's page; else 0.
-  var secondPage: UInt64
   /// Of the guest's bytes.
   var fingerprint: UInt32
+  /// Guest-physical page number of the last byte, where that is not the first's page; else 0.
+  var secondPage: UInt64
+}
+
+/// A block as an element of the list of one of its pages.
+struct Place: BitwiseCopyable, Equatable {
+  private let rawValue: Int32
+  static let none = Place(0, isSecond: false)
+
+  init(_ block: Int32, isSecond: Bool) { rawValue = block << 1 | (isSecond ? 1 : 0) }
+
+  var block: Int32 { rawValue >> 1 }
+  var isSecond: Bool { rawValue & 1 != 0 }
 }
 
 /// A direct jump out of a block that may be patched to go straight to its target.

@@ -12,41 +12,24 @@ extension BlockStore {
   /// - Returns: Whether any was dropped, and whether other blocks of the page remain.
   func invalidate(physical: UInt64, count size: Int) -> (dropped: Bool, remains: Bool) {
     let range = physical..<physical + UInt64(max(size, 1))
-    let page = physical >> 12
-    var pageList = unsafe pages[Self.pageBucket(page)]
-    let whole = dropBlocks(in: &pageList, of: page, overlapping: range)
-    unsafe pages[Self.pageBucket(page)] = pageList
-    var straddling = count.straddling
-    let split = dropBlocks(in: &straddling, of: page, overlapping: range)
-    count.straddling = straddling
-    return (whole.dropped || split.dropped, whole.remains || split.remains)
+    return dropBlocks(in: Self.pageBucket(physical >> 12), of: physical >> 12, overlapping: range)
   }
 
   /// Drops the blocks that have a byte of a range of many pages.
   func invalidate(_ range: Range<UInt64>) {
-    for bucket in 0..<Self.buckets where unsafe pages[bucket] != 0 {
-      var list = unsafe pages[bucket]
-      _ = dropBlocks(in: &list, of: .max, overlapping: range)
-      unsafe pages[bucket] = list
-    }
-    var straddling = count.straddling
-    _ = dropBlocks(in: &straddling, of: .max, overlapping: range)
-    count.straddling = straddling
+    for bucket in 0..<Self.buckets { _ = dropBlocks(in: bucket, of: .max, overlapping: range) }
   }
 
   /// Whether a block that has bytes of a page is as asked for.
   func hasBlock(inPage page: UInt64, where isWanted: (Block) -> Bool = { _ in true }) -> Bool {
     let range = page << 12..<(page + 1) << 12
-    func has(_ list: Int32) -> Bool {
-      var index = list
-      while index != 0 {
-        let block = self[block: index]
-        if block.has(range) && isWanted(block) { return true }
-        index = self[block: index].nextInPage
-      }
-      return false
+    var place = unsafe pages[Self.pageBucket(page)]
+    while place != .none {
+      let block = self[block: place.block]
+      if block.has(range) && isWanted(block) { return true }
+      place = self[after: place]
     }
-    return unsafe has(pages[Self.pageBucket(page)]) || has(count.straddling)
+    return false
   }
 
   /// Names the page of every block ever made since the last reset; some of them often.
@@ -58,25 +41,24 @@ extension BlockStore {
     }
   }
 
-  /// Unlinks from a list what overlaps.
+  /// Drops those blocks of a bucket's list that overlap.
   private func dropBlocks(
-    in list: inout Int32, of page: UInt64, overlapping range: Range<UInt64>
+    in bucket: Int, of page: UInt64, overlapping range: Range<UInt64>
   ) -> (dropped: Bool, remains: Bool) {
     var result = (dropped: false, remains: false)
-    var previous: Int32 = 0
-    var index = list
-    while index != 0 {
-      let block = self[block: index]
-      let next = block.nextInPage
+    var place = unsafe pages[bucket]
+    while place != .none {
+      let block = self[block: place.block]
+      // A block is here twice if both its pages are in the bucket: what is unlinked still says what
+      // came after it.
+      let next = self[after: place]
       if block.has(range) {
         result.dropped = true
-        drop(index)
-        if previous == 0 { list = next } else { self[block: previous].nextInPage = next }
-      } else {
-        if block.physical >> 12 == page || block.secondPage == page { result.remains = true }
-        previous = index
+        drop(place.block)
+      } else if block.physical >> 12 == page || block.secondPage == page {
+        result.remains = true
       }
-      index = next
+      place = next
     }
     return result
   }
@@ -91,6 +73,26 @@ extension BlockStore {
     }
     self[block: index].incoming = 0
     unhash(index)
+    unlink(Place(index, isSecond: false), from: self[block: index].physical >> 12)
+    let second = self[block: index].secondPage
+    if second != 0 { unlink(Place(index, isSecond: true), from: second) }
+  }
+
+  /// Takes a place out of the list of its page, if it is there.
+  private func unlink(_ place: Place, from page: UInt64) {
+    let bucket = Self.pageBucket(page)
+    var previous = Place.none
+    var current = unsafe pages[bucket]
+    while current != .none && current != place {
+      previous = current
+      current = self[after: current]
+    }
+    guard current == place else { return }
+    if previous == .none {
+      unsafe pages[bucket] = self[after: place]
+    } else {
+      self[after: previous] = self[after: place]
+    }
   }
 
   private func unhash(_ index: Int32) {

@@ -16,7 +16,8 @@ struct BlockStore {
   private let blocks: UnsafeMutablePointer<Block>
   private let exits: UnsafeMutablePointer<BlockExit>
   let hash: UnsafeMutablePointer<Int32>
-  let pages: UnsafeMutablePointer<Int32>
+  /// Heads of the lists of blocks that have bytes of a page, by ``pageBucket(_:)``.
+  let pages: UnsafeMutablePointer<Place>
   /// For each instruction of a block: bytes of host code, and where it is in the guest's.
   let side: UnsafeMutablePointer<SideEntry>
   private let counters: UnsafeMutablePointer<Counters>
@@ -31,8 +32,6 @@ struct BlockStore {
     var firstFree: UInt32 = 0
     /// Bytes of the code cache that may be used.
     var capacity = UInt32(CodeCache.size)
-    /// Head of the list of blocks that lie in two pages, through `nextInPage`.
-    var straddling: Int32 = 0
     var flushes = 0
     var translatedInstructions = 0
   }
@@ -56,7 +55,7 @@ struct BlockStore {
     unsafe blocks = take(Block.self, Self.capacity)
     unsafe exits = take(BlockExit.self, Self.exitCapacity)
     unsafe hash = take(Int32.self, Self.buckets)
-    unsafe pages = take(Int32.self, Self.buckets)
+    unsafe pages = take(Place.self, Self.buckets)
     unsafe side = take(SideEntry.self, Self.sideCapacity)
     unsafe counters.initialize(to: Counters())
   }
@@ -74,6 +73,21 @@ struct BlockStore {
   subscript(block index: Int32) -> Block {
     @inline(always) _read { yield unsafe blocks[Int(index)] }
     @inline(always) nonmutating _modify { yield unsafe &blocks[Int(index)] }
+  }
+
+  /// The place after another.
+  subscript(after place: Place) -> Place {
+    @inline(always) get {
+      let block = unsafe blocks[Int(place.block)]
+      return place.isSecond ? block.nextInSecondPage : block.nextInPage
+    }
+    nonmutating set {
+      if place.isSecond {
+        unsafe blocks[Int(place.block)].nextInSecondPage = newValue
+      } else {
+        unsafe blocks[Int(place.block)].nextInPage = newValue
+      }
+    }
   }
 
   subscript(exit index: Int32) -> BlockExit {
@@ -108,16 +122,16 @@ struct BlockStore {
     let bucket = Self.bucket(block.physical, block.mode)
     block.nextInHash = unsafe hash[bucket]
     unsafe hash[bucket] = index
-    if block.secondPage == 0 {
-      let page = Self.pageBucket(block.physical >> 12)
-      block.nextInPage = unsafe pages[page]
-      unsafe pages[page] = index
-    } else {
-      block.nextInPage = count.straddling
-      count.straddling = index
-    }
     self[block: index] = block
+    enter(Place(index, isSecond: false), in: block.physical >> 12)
+    if block.secondPage != 0 { enter(Place(index, isSecond: true), in: block.secondPage) }
     return index
+  }
+
+  private func enter(_ place: Place, in page: UInt64) {
+    let bucket = Self.pageBucket(page)
+    self[after: place] = unsafe pages[bucket]
+    unsafe pages[bucket] = place
   }
 
   /// Bytes of the code cache that hold code.
@@ -134,11 +148,10 @@ struct BlockStore {
   /// Drops every block. The caller must not return into translated code afterwards.
   func reset() {
     unsafe hash.update(repeating: 0, count: Self.buckets)
-    unsafe pages.update(repeating: 0, count: Self.buckets)
+    unsafe pages.update(repeating: .none, count: Self.buckets)
     count.blocks = 1
     count.exits = 1
     count.side = 0
-    count.straddling = 0
     count.cursor = count.firstFree
     count.coldCursor = CodeCache.coldStart
     count.flushes += 1

@@ -85,10 +85,10 @@ struct BlockTranslator {
     let block = Block(
       physical: source.physical, mode: mode, length: UInt16(guestLength),
       instructionCount: UInt16(count), entry: entry, crossPageEntry: crossPageEntry, end: end,
-      coldStart: coldStart, coldEnd: here,
-      nextInHash: 0, nextInPage: 0, incoming: 0, sideTable: UInt32(store.count.side),
-      secondPage: source.secondPage,
-      fingerprint: unsafe Block.fingerprint(source.bytes, guestLength))
+      coldStart: coldStart, coldEnd: here, nextInHash: 0, incoming: 0,
+      sideTable: UInt32(store.count.side),
+      fingerprint: unsafe Block.fingerprint(source.bytes, guestLength),
+      secondPage: source.secondPage)
     store.count.side = side
     store.count.translatedInstructions += count
     return store.insert(block)
