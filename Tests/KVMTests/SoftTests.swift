@@ -180,7 +180,11 @@ func threadTime() -> UInt64 {
       usleep(100_000)
       doorbell.ring()
     }
+    // As in KVM, INIT ends the run that waited for it.
     #expect(try cpu.run(handler: recorder) == .interrupted)
+    #expect(cpu.wasInitialized)
+    #expect(try cpu.run(handler: recorder) == .interrupted)
+    #expect(!cpu.wasInitialized)
     #expect(recorder.written == [0x200])
   }
 
