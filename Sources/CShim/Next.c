@@ -103,6 +103,7 @@ static void look_up(void) {
   FIND(realpath, "realpath");
   FIND(sigaction, "sigaction");
   FIND(signal_mask, "pthread_sigmask");
+  FIND(cancel, "pthread_cancel");
   // Before version 2.33 of the C library, fstatat had another name.
   if (found.fstatat == NULL) found.fstatat = bare_fstatat;
   is_looking = 0;

@@ -36,6 +36,7 @@ struct next_functions {
   char *(*realpath)(const char *, char *);
   int (*sigaction)(int, const struct sigaction *, struct sigaction *);
   int (*signal_mask)(int, const sigset_t *, sigset_t *);
+  int (*cancel)(pthread_t);
 };
 
 /// The next definitions of these names; bare system calls while they are being looked up.
@@ -49,6 +50,10 @@ int apus_is_device(int directory, const char *path);
 
 /// Sets errno for a result that is -errno.
 long apus_result(long result);
+
+/// In a signal handler: if a call of KVM's is in progress, ends it and has the signal come again when
+/// it is over. Returns whether that is so; errno may change.
+int apus_put_back(int number, siginfo_t *info, void *context);
 
 /// Whether KVM's device has been opened, so that signals are watched.
 extern int apus_shim_is_active;

@@ -51,7 +51,9 @@ static int real_action(int number, const struct sigaction *new, struct sigaction
   return apus_next()->sigaction(number, new, old);
 }
 
-static void put_back(int number, siginfo_t *info, ucontext_t *context) {
+int apus_put_back(int number, siginfo_t *info, void *interrupted) {
+  if (depth == 0) return 0;
+  ucontext_t *context = interrupted;
   uint64_t all = ~faults();
   // The kernel's sets are 8 bytes long, whatever the C library's type says.
   if (!is_mask_changed) memcpy(&old_mask, &context->uc_sigmask, sizeof old_mask);
@@ -63,6 +65,7 @@ static void put_back(int number, siginfo_t *info, ucontext_t *context) {
       SYS_rt_tgsigqueueinfo, getpid(), apus_bare_call(SYS_gettid, 0, 0, 0, 0, 0, 0), number,
       (long)info, 0, 0);
   if (running != NULL) apus_shim_ring(running);
+  return 1;
 }
 
 /// Does what the kernel does without a handler.
@@ -79,8 +82,7 @@ static void act_by_default(int number, siginfo_t *info) {
 
 static void on_signal(int number, siginfo_t *info, void *context) {
   int error = errno;
-  if (depth > 0 && !(is_fault(number) && info->si_code > 0)) {
-    put_back(number, info, context);
+  if (!(is_fault(number) && info->si_code > 0) && apus_put_back(number, info, context)) {
     errno = error;
     return;
   }
@@ -216,13 +218,19 @@ void apus_shim_activate(void) {
 }
 
 void apus_shim_enter(void) {
-  if (depth++ > 0) return;
-  if (!is_prepared) {
-    uint64_t mask = faults();
-    set_mask(SIG_UNBLOCK, &mask, NULL);
-    is_prepared = 1;
+  if (depth > 0) {
+    depth++;
+    return;
   }
+  // First: a signal that comes right after is to be noticed.
   is_signalled = 0;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  depth = 1;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  if (is_prepared) return;
+  uint64_t mask = faults();
+  set_mask(SIG_UNBLOCK, &mask, NULL);
+  is_prepared = 1;
 }
 
 void apus_shim_set_running(void *processor) { running = processor; }
