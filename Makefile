@@ -3,7 +3,7 @@
 
 BUILD_PACKAGES := gcc libarchive-dev libc6-dev make pkg-config
 GUEST_PACKAGES := busybox-static
-TEST_PACKAGES := acpica-tools gcc libzydis-dev nasm python3 qemu-utils
+TEST_PACKAGES := acpica-tools e2fsprogs gcc libzydis-dev nasm python3 qemu-utils
 CHECK_PACKAGES := git python3
 CLIENT_PACKAGES := grub-common grub-pc-bin mtools ovmf python3 qemu-system-x86 xorriso
 LONG_PACKAGES := debian-installer-12-netboot-amd64 linux-source-6.1 memtest86+
