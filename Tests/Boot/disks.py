@@ -1,5 +1,6 @@
 """Disk images: the commands that work on them, against qemu-img, and guests that use them."""
 
+import fcntl
 import glob
 import json
 import os
@@ -141,6 +142,39 @@ class Commands(DiskTest):
         self.assertEqual(ours["leaks"], theirs["leaks"])
         self.disk("check", "--repair", path)
         qemu_img("check", path)
+
+    def test_an_image_that_was_not_closed_is_repaired_before_it_is_written(self):
+        path = self.path("disk")
+        qemu_img("convert", "-O", "qcow2", "-o", "lazy_refcounts=on", self.raw("raw"), path)
+        with open(path, "r+b") as file:
+            file.seek(48)
+            file.seek(int.from_bytes(file.read(8), "big"))
+            file.seek(int.from_bytes(file.read(8), "big") + 2 * 8)
+            file.write(bytes(64))  # clusters that are used are not counted
+            file.seek(79)
+            file.write(b"\x01")  # the dirty bit
+        self.assertTrue(json.loads(self.disk("info", "--json", path)[0])["isDirty"])
+        self.disk("resize", path, "16M")
+        self.assertFalse(json.loads(self.disk("info", "--json", path)[0])["isDirty"])
+        qemu_img("check", path)
+
+    def test_bitmaps_are_not_taken_for_lost_space(self):
+        path = self.path("disk")
+        qemu_img("create", "-f", "qcow2", path, "64M")
+        qemu_img("bitmap", "--add", path, "changes")
+        _, errors = self.disk("check", path, status=2)
+        self.assertIn("has bitmaps", errors)
+        qemu_img("check", path)
+
+    def test_a_disk_in_use_is_neither_changed_nor_copied(self):
+        path = self.path("disk")
+        qemu_img("create", "-f", "qcow2", path, "64M")
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for words in (["resize", path, "1G"], ["check", path], ["convert", path, path + "2"]):
+                _, errors = self.disk(*words, status=2)
+                self.assertIn(f"process {os.getpid()}", errors)
+            self.disk("info", path)
 
     def test_wrong_words_are_named(self):
         for word, part in (
