@@ -4,33 +4,36 @@ import KVM
 /// What the guest's own instructions ask, where whoever runs it may have a say.
 extension SoftEnvironment {
   func readForGuest(_ number: UInt32, _ read: () -> UInt64?) -> UInt64? {
-    if !offersParavirtual(number) || isHidden(number) { return nil }
-    if number == ModelSpecificNumber.platformInformation,
-      machine.argument(of: .msrPlatformInfo) == 0
-    {
-      return nil
-    }
-    let isOffered = offersHyperV(number) && machineCheck.offers(number)
+    let isOffered = offers(number) && !isHidden(number)
     if machine.ignoresModelSpecific { return isOffered ? read() : nil }
     let isAllowed = machine.allows(number, isWrite: false)
     if isAllowed, isOffered, let value = read() { return value }
-    let reason: ModelSpecificExitReason = isAllowed ? .unknown : .filtered
+    let reason = exitReason(number, isAllowed)
     guard let relay, machine.exits(for: reason) else { return nil }
     return relay.leave(.modelSpecificRead(number, reason: reason), value: 0)
   }
 
   func writeForGuest(_ number: UInt32, _ value: UInt64, _ write: () -> Bool) -> Bool {
-    if !offersParavirtual(number) || isFixedForGuest(number, value) { return false }
-    if !offersMitigation(number) { return false }
-    let isOffered = offersHyperV(number) && machineCheck.offers(number)
+    let isOffered = offers(number) && !isFixedForGuest(number, value)
     if machine.ignoresModelSpecific { return isOffered && write() }
     let isAllowed = machine.allows(number, isWrite: true)
     if isAllowed && isOffered && write() { return true }
-    let isKnown = processor?.modelSpecific(number) != nil
-    let reason: ModelSpecificExitReason = !isAllowed ? .filtered : isKnown ? .invalid : .unknown
+    let reason = exitReason(number, isAllowed)
     guard let relay, machine.exits(for: reason) else { return false }
     let exit = Exit.modelSpecificWrite(number, value: value, reason: reason)
     return relay.leave(exit, value: value) != nil
+  }
+
+  /// Why an access that fails does so.
+  private func exitReason(_ number: UInt32, _ isAllowed: Bool) -> ModelSpecificExitReason {
+    let isKnown = processor?.modelSpecific(number) != nil
+    return !isAllowed ? .filtered : isKnown ? .invalid : .unknown
+  }
+
+  /// Whether the guest has a register, as far as CPUID and capabilities decide that.
+  private func offers(_ number: UInt32) -> Bool {
+    offersParavirtual(number) && offersMitigation(number) && offersHyperV(number)
+      && machineCheck.offers(number)
   }
 
   /// Whether the guest has one of KVM's own registers.
@@ -44,13 +47,14 @@ extension SoftEnvironment {
     !enforcesFeatures || identity.paravirtualFeatures >> bit & 1 != 0
   }
 
-  /// Whether the guest cannot read a register: SMBASE, commands, and what CPUID does not offer.
+  /// Whether the guest cannot read a register that it has: SMBASE, commands, what its machine hides.
   private func isHidden(_ number: UInt32) -> Bool {
     switch number {
     case ModelSpecificNumber.managementBase, ModelSpecificNumber.predictionCommand,
       ModelSpecificNumber.flushCommand:
       true
-    default: !offersMitigation(number)
+    case ModelSpecificNumber.platformInformation: machine.argument(of: .msrPlatformInfo) == 0
+    default: false
     }
   }
 

@@ -249,18 +249,21 @@ where
         #expect(try guest.run() == .portWrite(0x81, value: 13, size: 1))
       },
       Check("a filter makes registers exits") { backend in
-        // mov ecx, 0x174; rdmsr; out 0x80, al; hlt
+        // mov ecx, 0x174; rdmsr; out 0x80, al; mov cl, 0x0b; rdmsr
         let guest = try RealGuest(
-          backend, [0x66, 0xb9, 0x74, 0x01, 0, 0, 0x0f, 0x32, 0xe6, 0x80, 0xf4]
+          backend, [0x66, 0xb9, 0x74, 0x01, 0, 0, 0x0f, 0x32, 0xe6, 0x80, 0xb1, 0x0b, 0x0f, 0x32]
         ) { machine in
           try machine.enable(.x86UserSpaceMSR, [4, 0, 0, 0])
           let range = ModelSpecificFilter.Range(
             base: 0x170, isAllowed: [true, true, true, true, false])
-          try machine.setModelSpecificFilter(ModelSpecificFilter(ranges: [range]))
+          let command = ModelSpecificFilter.Range(base: 0x10b, isAllowed: [false])
+          try machine.setModelSpecificFilter(ModelSpecificFilter(ranges: [range, command]))
         }
         #expect(try guest.run() == .modelSpecificRead(0x174, reason: .filtered))
         guest.cpu.answer(0x77)
         #expect(try guest.run() == .portWrite(0x80, value: 0x77, size: 1))
+        // Also those that cannot be read.
+        #expect(try guest.run() == .modelSpecificRead(0x10b, reason: .filtered))
       },
     ]
   }
